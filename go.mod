@@ -1,0 +1,3 @@
+module github.com/nanolock/nanolock
+
+go 1.26
