@@ -21,7 +21,8 @@ import (
 const (
 	MaxRegions     = 1 << 17 // regions of the map, and hidden areas, each
 	MaxAuthorities = 64
-	MaxKeys        = 32  // per authority
+	MaxKeys        = 32 // per authority
+	MaxUpdates     = 64 // regions with an update
 	MaxName        = 128 // bytes
 )
 
@@ -193,21 +194,32 @@ type Rights struct {
 }
 
 // Usage is what the Lock counts and somebody above must remember across boots.
-// No field ever goes down.
+// Nothing in it ever goes down, but for Mark when Rounds goes up.
 type Usage struct {
 	Erases  uint64 // spent of the wear ledger
 	Allowed uint64 // the ledger's limit so far, where it has a period
-	Mark    int64  // Append: first byte not yet programmed, from the region's start
+	Rounds  uint64 // Append: how often a grant erased the whole region
+	Mark    int64  // Append: first byte not yet programmed this round, from the region's start
 	Sealed  bool   // Once is over
 }
 
-// Join returns the higher of both in every field.
+// Join returns the usage that has seen what either has seen.
 func (u Usage) Join(v Usage) Usage {
-	return Usage{
+	w := Usage{
 		Erases: max(u.Erases, v.Erases), Allowed: max(u.Allowed, v.Allowed),
-		Mark: max(u.Mark, v.Mark), Sealed: u.Sealed || v.Sealed,
+		Rounds: max(u.Rounds, v.Rounds), Sealed: u.Sealed || v.Sealed,
 	}
+	if u.Rounds == w.Rounds {
+		w.Mark = u.Mark
+	}
+	if v.Rounds == w.Rounds {
+		w.Mark = max(w.Mark, v.Mark)
+	}
+	return w
 }
+
+// Covers tells whether u has seen all that v has seen.
+func (u Usage) Covers(v Usage) bool { return u.Join(v) == u }
 
 // Geometry is the plainest memory that fits the policy: uniform, in blocks of the
 // granule, NOR. Tools use it where there is no memory yet.

@@ -1,0 +1,103 @@
+package policy
+
+import (
+	"github.com/nanolock/nanolock/nvm"
+)
+
+// Info is what a table knows of one entry.
+type Info struct {
+	Name   string // "" for a gap
+	ID     uint32
+	Span   nvm.Span
+	Hidden bool
+	Boot   bool
+	Access Access // of the table's state
+	Wear   Wear
+	Slot   nvm.Span // second slot; empty if there is none
+	View   bool     // every host may read it in every lifecycle state
+}
+
+// Why is the rule of one operation as errors and logs show it.
+func (in Info) Why(op nvm.Op) string {
+	switch {
+	case in.Name == "":
+		return op.String() + ": no region, denied"
+	case in.Hidden:
+		return op.String() + ": hidden"
+	}
+	return op.String() + ": " + in.Access.Rule(op).String()
+}
+
+// Info describes entry i; the zero Info for a gap or an i that does not exist.
+func (t *Table) Info(i int) Info {
+	if i < 0 || i >= len(t.entries) {
+		return Info{}
+	}
+	e := &t.entries[i]
+	in := Info{
+		Name: e.name, ID: e.id, Span: e.span, Hidden: e.hidden, Boot: e.boot, Wear: e.wear, View: e.viewing,
+		Access: Access{Read: t.rules[e.rule[0]], Write: t.rules[e.rule[1]], Erase: t.rules[e.rule[2]], Blank: e.blank},
+	}
+	if e.slot >= 0 {
+		in.Slot = t.entries[e.slot].span
+	}
+	return in
+}
+
+// Entries is the number of regions and hidden areas.
+func (t *Table) Entries() int { return len(t.entries) }
+
+// Find returns the entry of a region or hidden area by name, -1 if there is none.
+func (t *Table) Find(name string) int {
+	for i := range t.entries {
+		if t.entries[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Geometry is the memory's.
+func (t *Table) Geometry() nvm.Geometry { return t.geo }
+
+// State is the lifecycle state that was compiled; 0 for the zero Table.
+func (t *Table) State() State { return t.state }
+
+// Version is the policy's.
+func (t *Table) Version() uint64 { return t.version }
+
+// Shift is log2 of the block that Until counts in.
+func (t *Table) Shift() uint { return t.shift }
+
+// Until is the hot array of one operation for hosts: for each block the block up
+// to which the operation is allowed without a break, 0 = not at all, or not
+// decided there. Callers must not change it. nil for anything but one operation.
+func (t *Table) Until(op nvm.Op) []uint32 {
+	if op != nvm.Read && op != nvm.Write && op != nvm.Erase {
+		return nil
+	}
+	return t.until[opIndex(op)]
+}
+
+// UntilFor is Until(Read) for a session that holds r.
+func (t *Table) UntilFor(r Rights) []uint32 {
+	if r.Ops&nvm.Read == 0 || !r.Span.In(t.geo.Size) {
+		return t.until[0]
+	}
+	return t.runs(nvm.Read, r)
+}
+
+// SameExtents tells whether u lays out the same regions and areas, by id, place,
+// kind of protection and slot. In Deployed nothing but rules may change.
+func (t *Table) SameExtents(u *Table) bool {
+	if len(t.entries) != len(u.entries) || t.geo.Size != u.geo.Size {
+		return false
+	}
+	for i := range t.entries {
+		a, b := &t.entries[i], &u.entries[i]
+		if a.span != b.span || a.id != b.id || a.hidden != b.hidden || a.slot != b.slot {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"github.com/nanolock/nanolock/nvm"
+)
+
+// Table is a policy compiled for one memory and one lifecycle state. It is
+// immutable and shares nothing with the Policy. The zero Table denies.
+//
+// Its hot half is, per operation, one array indexed by block: the block up to
+// which a host may do it without a break, 0 = not at all. One shift, one bounds
+// check, one load and one compare decide range, right and span together; the
+// number of regions does not matter. Blocks shared by two regions, and all that
+// a mark, a seal, a ledger or a grant decides, are 0 there and go through
+// [Table.Piece], which is exact to the byte.
+type Table struct {
+	geo     nvm.Geometry
+	state   State
+	version uint64
+	name    string
+	blank   bool    // gaps read as erased
+	entries []entry // by address
+	rules   []Rule  // what entry.rule counts in
+	shift   uint    // log2 of the table's block
+	until   [3][]uint32
+	first   []uint32 // per block: the first entry that ends behind its start
+}
+
+// entry is a region or a hidden area, as small as a hundred thousand of them
+// want it.
+type entry struct {
+	span    nvm.Span
+	name    string
+	id      uint32
+	slot    int32    // entry of the second slot, or -1
+	wear    Wear     // ledger
+	rule    [3]uint8 // read, write, erase: index in Table.rules
+	blank   bool
+	hidden  bool // an area
+	boot    bool
+	viewing bool // every host may read it in every lifecycle state
+}
+
+// maxTableBlocks bounds a table over a large memory of small blocks; beyond it
+// the table's block grows, and more accesses take the exact way.
+const maxTableBlocks = 1 << 20
+
+// Compile validates p for a memory of geometry g and compiles what holds in
+// lifecycle state st (0 = Deployed). What this build cannot enforce is refused
+// with ErrUnsupported.
+func (p *Policy) Compile(g nvm.Geometry, st State) (*Table, error) {
+	ext, err := p.validate(g)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.unsupported(); err != nil {
+		return nil, err
+	}
+	if st == 0 {
+		st = Deployed
+	}
+	if _, ok := stateNames[st]; !ok {
+		var f findings
+		f.add("policy", "say manufacturing, deployed, rma or decommissioned", "%v does not exist", st)
+		return nil, f.err(ErrInvalid)
+	}
+	t := &Table{geo: g, state: st, version: p.Version, name: p.Name, blank: p.Memory.Blank}
+	t.setShift()
+	t.addRules(p)
+	t.addEntries(p, ext)
+	t.linkSlots(p, ext)
+	t.index()
+	for op := range t.until {
+		t.until[op] = t.runs(nvm.Op(1)<<op, Rights{})
+	}
+	return t, nil
+}
+
+// unsupported lists what only later parts of the system can hold.
+func (p *Policy) unsupported() error {
+	var f findings
+	for i := range p.Map {
+		if p.Map[i].Confidential {
+			f.add(regionWhere(&p.Map[i]), "leave confidential out and deny reading instead",
+				"confidential content must be wiped before rma, and nothing wipes it yet")
+		}
+	}
+	return f.err(ErrUnsupported)
+}
+
+func (t *Table) setShift() {
+	for int64(1)<<t.shift < t.geo.EraseSize {
+		t.shift++
+	}
+	for t.geo.Size>>t.shift > maxTableBlocks {
+		t.shift++
+	}
+}
+
+// addRules numbers the rules: the modes that name nobody, then a grant for each
+// authority.
+func (t *Table) addRules(p *Policy) {
+	t.rules = make([]Rule, 0, 4+len(p.Authorities))
+	for _, m := range [...]Mode{Never, Any, Append, Once} {
+		t.rules = append(t.rules, Rule{Mode: m})
+	}
+	for i := range p.Authorities {
+		t.rules = append(t.rules, Rule{Grant, p.Authorities[i].Name})
+	}
+}
+
+func (t *Table) ruleIndex(r Rule) uint8 {
+	if r == (Rule{}) {
+		return 0
+	}
+	for i := range t.rules {
+		if t.rules[i] == r {
+			return uint8(i)
+		}
+	}
+	return 0 // not reached after validation; denies
+}
+
+func (t *Table) addEntries(p *Policy, ext []extent) {
+	t.entries = make([]entry, len(ext))
+	for i, x := range ext {
+		e := &t.entries[i]
+		e.span, e.slot = x.span, -1
+		if x.area >= 0 {
+			a := &p.Memory.Hidden[x.area]
+			e.name, e.id, e.hidden, e.blank = a.Name, a.ID, true, p.Memory.Blank
+			continue
+		}
+		r := &p.Map[x.region]
+		a := r.AccessIn(t.state)
+		e.name, e.id, e.blank, e.wear, e.boot = r.Name, r.ID, a.Blank, r.Wear, r.Boot
+		e.rule = [3]uint8{t.ruleIndex(a.Read), t.ruleIndex(a.Write), t.ruleIndex(a.Erase)}
+		e.viewing = r.Access.Read.Mode == Any && r.Update == nil
+		for _, a := range r.In {
+			e.viewing = e.viewing && a.Read.Mode == Any
+		}
+	}
+}
+
+// linkSlots finds the entry of each second slot.
+func (t *Table) linkSlots(p *Policy, ext []extent) {
+	for i, x := range ext {
+		if x.region < 0 || p.Map[x.region].Update == nil || p.Map[x.region].Update.Slot == "" {
+			continue
+		}
+		for j := range t.entries {
+			if t.entries[j].hidden && t.entries[j].name == p.Map[x.region].Update.Slot {
+				t.entries[i].slot = int32(j)
+			}
+		}
+	}
+}
+
+// index fills first, so that finding an entry takes no search however many
+// there are.
+func (t *Table) index() {
+	n := int((t.geo.Size + 1<<t.shift - 1) >> t.shift)
+	t.first = make([]uint32, n)
+	e := 0
+	for b := range t.first {
+		for e < len(t.entries) && t.entries[e].span.End() <= int64(b)<<t.shift {
+			e++
+		}
+		t.first[b] = uint32(e)
+	}
+}
+
+// runs builds the array of one operation for a host, or for a session that holds
+// r. Only reads are ever granted here: what changes the memory is metered.
+func (t *Table) runs(op nvm.Op, r Rights) []uint32 {
+	until := make([]uint32, t.geo.Size>>t.shift)
+	var next entryRun
+	for i := len(t.entries) - 1; i >= 0; i-- {
+		e := &t.entries[i]
+		span := e.span
+		switch t.verdict(e, op, span, &r) {
+		case Allow:
+		case Metered:
+			continue
+		default:
+			if span = span.Intersect(r.Span); span.Len == 0 || t.verdict(e, op, span, &r) != Allow {
+				continue
+			}
+		}
+		run := entryRun{
+			from: uint32((span.Off + 1<<t.shift - 1) >> t.shift),
+			to:   uint32(span.End() >> t.shift), flips: e.slot >= 0,
+		}
+		if run.from >= run.to {
+			continue
+		}
+		end := run.to
+		if run.to == next.from && !run.flips && !next.flips {
+			end = next.end
+		}
+		run.end = end
+		for b := run.from; b < run.to; b++ {
+			until[b] = end
+		}
+		next = run
+	}
+	return until
+}
+
+// entryRun is the whole blocks [from, to) of an entry; end is where the run that
+// they belong to ends. No run crosses the border of a region with two slots:
+// its neighbours are neighbours in one of them only.
+type entryRun struct {
+	from, to, end uint32
+	flips         bool
+}

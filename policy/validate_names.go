@@ -1,0 +1,82 @@
+package policy
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+)
+
+// checkNames: names and ids of regions and areas are unique together, because
+// orders and reports use them without saying which of both is meant.
+func (p *Policy) checkNames(f *findings) {
+	n := len(p.Map) + len(p.Memory.Hidden)
+	names := make(map[string]struct{}, n)
+	ids := make([]uint32, 0, n)
+	one := func(name string, id uint32, where func() string) {
+		if !validName(name) {
+			f.add(where(), "use 1 to 128 printable characters", "impossible name")
+		}
+		if id == 0 {
+			f.add(where(), "number regions and hidden areas from 1", "id is missing")
+		}
+		before := len(names)
+		if names[name] = struct{}{}; len(names) == before {
+			f.add(where(), "rename one", "name is used twice")
+		}
+		ids = append(ids, id)
+	}
+	for i := range p.Map {
+		one(p.Map[i].Name, p.Map[i].ID, func() string { return regionWhere(&p.Map[i]) })
+	}
+	for i := range p.Memory.Hidden {
+		one(p.Memory.Hidden[i].Name, p.Memory.Hidden[i].ID, func() string { return areaWhere(&p.Memory.Hidden[i]) })
+	}
+	if !slices.IsSorted(ids) {
+		slices.Sort(ids)
+	}
+	for i := 1; i < len(ids); i++ {
+		if ids[i] != 0 && ids[i] == ids[i-1] {
+			f.add("policy", "give each region and hidden area its own number", "id %d is used twice", ids[i])
+		}
+	}
+}
+
+func (p *Policy) checkAuthorities(f *findings) {
+	var seen []Key
+	for i := range p.Authorities {
+		a := &p.Authorities[i]
+		where := "authority " + strconv.Quote(a.Name)
+		if !validName(a.Name) {
+			f.add(where, "use 1 to 128 printable characters", "impossible name")
+		}
+		if p.authority(a.Name) != a {
+			f.add(where, "rename one", "name is used twice")
+		}
+		a.check(f, where)
+		for _, k := range a.Keys {
+			if slices.ContainsFunc(seen, func(o Key) bool { return bytes.Equal(o.Public, k.Public) }) {
+				f.add(where, "make a key for each role", "key %q is used twice: one key in two roles, or counted twice", k.Name)
+			}
+			seen = append(seen, k)
+		}
+	}
+}
+
+func (a *Authority) check(f *findings, where string) {
+	want := a.Suite.PublicLen()
+	switch {
+	case want == 0:
+		f.add(where, "say ed25519, esp256, ml-dsa-65, ed25519+ml-dsa-65 or esp256+ml-dsa-65", "suite %v is unknown", a.Suite)
+	case len(a.Keys) > MaxKeys:
+		f.add(where, "use fewer", "%d keys are more than %d", len(a.Keys), MaxKeys)
+	case len(a.Keys) == 0 && a.Threshold != 0:
+		f.add(where, "add keys", "threshold %d without keys", a.Threshold)
+	case len(a.Keys) > 0 && (a.Threshold < 1 || a.Threshold > len(a.Keys)):
+		f.add(where, "say 1.."+strconv.Itoa(len(a.Keys)), "threshold %d of %d keys", a.Threshold, len(a.Keys))
+	}
+	for _, k := range a.Keys {
+		if want != 0 && len(k.Public) != want {
+			f.add(where, "suite "+a.Suite.String()+" takes "+strconv.Itoa(want)+" bytes", "key %q has %d bytes", k.Name, len(k.Public))
+		}
+	}
+}
