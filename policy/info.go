@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/nanolock/nanolock/nvm"
 )
 
@@ -55,6 +57,31 @@ func (t *Table) Find(name string) int {
 		}
 	}
 	return -1
+}
+
+// Viewable tells whether entry i may be read by every host in every lifecycle
+// state, at one and the same place.
+func (t *Table) Viewable(i int) bool {
+	return i >= 0 && i < len(t.entries) && t.entries[i].viewing
+}
+
+// Once tells whether entry i may be written once in some lifecycle state.
+func (t *Table) Once(i int) bool { return i >= 0 && i < len(t.entries) && t.entries[i].once }
+
+// SlotOf returns the entry of the update region whose second slot is entry i, -1
+// if it is nobody's.
+func (t *Table) SlotOf(i int) int {
+	for j := range t.entries {
+		if i >= 0 && t.entries[j].slot == int32(i) {
+			return j
+		}
+	}
+	return -1
+}
+
+// Backs tells whether the policy has that authority.
+func (t *Table) Backs(authority string) bool {
+	return slices.Contains(t.rules, Rule{Grant, authority})
 }
 
 // Geometry is the memory's.

@@ -21,8 +21,8 @@ import (
 const (
 	MaxRegions     = 1 << 17 // regions of the map, and hidden areas, each
 	MaxAuthorities = 64
-	MaxKeys        = 32 // per authority
-	MaxUpdates     = 64 // regions with an update
+	MaxKeys        = 32  // per authority
+	MaxUpdates     = 64  // regions with an update
 	MaxName        = 128 // bytes
 )
 

@@ -38,6 +38,7 @@ type entry struct {
 	blank   bool
 	hidden  bool // an area
 	boot    bool
+	once    bool // Once in some lifecycle state
 	viewing bool // every host may read it in every lifecycle state
 }
 
@@ -136,8 +137,10 @@ func (t *Table) addEntries(p *Policy, ext []extent) {
 		e.name, e.id, e.blank, e.wear, e.boot = r.Name, r.ID, a.Blank, r.Wear, r.Boot
 		e.rule = [3]uint8{t.ruleIndex(a.Read), t.ruleIndex(a.Write), t.ruleIndex(a.Erase)}
 		e.viewing = r.Access.Read.Mode == Any && r.Update == nil
+		e.once = r.Access.Write.Mode == Once
 		for _, a := range r.In {
 			e.viewing = e.viewing && a.Read.Mode == Any
+			e.once = e.once || a.Write.Mode == Once
 		}
 	}
 }

@@ -204,7 +204,9 @@ func (p *Policy) checkUpdate(f *findings, r *Region, g nvm.Geometry, slotOf map[
 		f.add(where, "give update.slot (a second slot), update.staging as long as the region, or update.golden with courier: true",
 			"one slot without staging or golden image: a power cut while it is programmed would brick the device")
 	}
-	p.checkRole(f, where, "slot", u.Slot, Slot, r, slotOf)
+	if a := p.checkRole(f, where, "slot", u.Slot, Slot, r, slotOf); a != nil && !sameBlocks(g, r.Span, a.Span) {
+		f.add(where, "place the slot in an area with the same erase blocks", "slot %q has other erase blocks than the region", a.Name)
+	}
 	p.checkRole(f, where, "staging", u.Staging, Staging, r, nil)
 	if a := p.checkRole(f, where, "golden", u.Golden, Golden, r, nil); a != nil && !a.Courier {
 		f.add(where, "build the courier into the golden image and say courier: true, or give staging or a slot",
@@ -232,6 +234,22 @@ func (p *Policy) checkRole(f *findings, where, role, name string, kind AreaKind,
 		slotOf[name] = r.Name
 	}
 	return a
+}
+
+// sameBlocks tells whether a and b are cut into erase blocks alike, so that an
+// erase means the same in either.
+func sameBlocks(g nvm.Geometry, a, b nvm.Span) bool {
+	if g.Blocks == nil || !a.In(g.Size) || !b.In(g.Size) || a.Len != b.Len {
+		return true // uniform, or refused elsewhere
+	}
+	for at := int64(0); at < a.Len; {
+		x, y := g.Block(a.Off+at), g.Block(b.Off+at)
+		if x.Off-a.Off != y.Off-b.Off || x.Len != y.Len {
+			return false
+		}
+		at = x.End() - a.Off
+	}
+	return true
 }
 
 // extents lists regions and areas by address. An input that is in order, as

@@ -1,0 +1,195 @@
+package nanolock
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/nanolock/nanolock/nvm"
+)
+
+// flip is a region whose second slot is active: reads and programs of the
+// region's addresses go delta bytes away.
+type flip struct {
+	region nvm.Span
+	slot   nvm.Span
+	entry  int
+}
+
+// physical translates the start of [off, off+n) and says how much of it is
+// contiguous there.
+func (l *Lock) physical(off, n int64) (int64, int64) { return translate(l.flips, off, n) }
+
+func translate(flips []flip, off, n int64) (int64, int64) {
+	for i := range flips {
+		r := flips[i].region
+		switch {
+		case off >= r.Off && off < r.End():
+			return off - r.Off + flips[i].slot.Off, min(n, r.End()-off)
+		case off < r.Off:
+			n = min(n, max(r.Off-off, 0))
+		}
+	}
+	return off, n
+}
+
+// flipReader reads through the active slots. It is used only where the memory
+// cannot be mapped in that order.
+type flipReader struct {
+	mem   nvm.NVM
+	flips []flip
+}
+
+// ReadAt never gets an access across a flipped region's border: tables end their
+// runs there, and the exact way goes piece by piece.
+func (f *flipReader) ReadAt(p []byte, off int64) (int, error) {
+	at, n := translate(f.flips, off, int64(len(p)))
+	if n != int64(len(p)) {
+		return 0, nvm.ErrRange
+	}
+	return f.mem.ReadAt(p, at)
+}
+
+// Activate puts a slot of an update region in place: 0 is the region's own
+// extent, 1 its second slot. Call it only while the host is held in reset: reads
+// that had begun finish in the old slot. ErrRegion if there is no such slot.
+func (l *Lock) Activate(region string, slot int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, in, err := l.region(region)
+	if err != nil {
+		return err
+	}
+	if slot != 0 && (slot != 1 || in.Slot.Len == 0) {
+		return fmt.Errorf("%w: %q has no slot %d", ErrRegion, region, slot)
+	}
+	if l.closed {
+		return endedError(0)
+	}
+	flips := make([]flip, 0, len(l.flips)+1)
+	for _, f := range l.flips {
+		if f.entry != i {
+			flips = append(flips, f)
+		}
+	}
+	if slot == 1 {
+		flips = append(flips, flip{in.Span, in.Slot, i})
+	}
+	l.remap(flips)
+	l.publish()
+	return nil
+}
+
+// remap lets the MMU translate where the memory can, and a reader elsewhere.
+func (l *Lock) remap(flips []flip) {
+	l.flips, l.reader, l.mapping = flips, l.mem, l.bytes
+	if len(flips) == 0 {
+		return
+	}
+	l.reader, l.mapping = &flipReader{l.mem, flips}, nil
+	m, ok := l.mem.(nvm.Remapper)
+	if !ok || l.bytes == nil {
+		return
+	}
+	swap := make([][2]nvm.Span, len(flips))
+	for i, f := range flips {
+		swap[i] = [2]nvm.Span{f.region, f.slot}
+	}
+	if b, err := m.Remap(swap); err == nil && int64(len(b)) == l.geo.Size {
+		l.mapping = b[:len(b):len(b)]
+	}
+}
+
+// Area is the trusted side's private window to a hidden area (slot 0), or to a
+// slot of an update region (0: its own extent, 1: the second slot). It must never
+// reach a gate. Programs and erases of the slot in use are denied with
+// CauseActive. ErrRegion if there is no such area or slot.
+func (l *Lock) Area(name string, slot int) (nvm.NVM, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, in, err := l.region(name)
+	if err != nil {
+		return nil, err
+	}
+	owner := l.table.SlotOf(i)
+	span := in.Span
+	switch {
+	case in.Hidden && slot == 0 && owner >= 0:
+		i, slot = owner, 1
+	case in.Hidden && slot == 0:
+		i = -1
+	case !in.Hidden && in.Slot.Len > 0 && slot == 1:
+		span = in.Slot
+	case !in.Hidden && in.Slot.Len > 0 && slot == 0:
+	default:
+		return nil, fmt.Errorf("%w: %q has no slot %d of its own", ErrRegion, name, slot)
+	}
+	w, err := nvm.NewWindow(l.mem, span)
+	if err != nil {
+		return nil, err
+	}
+	return &area{w, l, i, slot, name}, nil
+}
+
+// area adds to a Window that the slot in use is not changed under the host.
+type area struct {
+	*nvm.Window
+	lock  *Lock
+	entry int // of the update region; -1 = none
+	slot  int
+	name  string
+}
+
+// enter takes the mutex unless the slot is in use. The caller unlocks if it
+// returns nil.
+func (a *area) enter(op nvm.Op) error {
+	a.lock.mu.Lock()
+	active := 0
+	for _, f := range a.lock.flips {
+		if f.entry == a.entry {
+			active = 1
+		}
+	}
+	switch {
+	case a.lock.closed:
+		a.lock.mu.Unlock()
+		return endedError(op)
+	case a.entry >= 0 && a.slot == active:
+		a.lock.mu.Unlock()
+		return &DenyError{Op: op, Region: a.name, Rule: "area", Cause: CauseActive}
+	}
+	return nil
+}
+
+// WriteAt programs unless the slot is in use.
+func (a *area) WriteAt(p []byte, off int64) (int, error) {
+	if err := a.enter(nvm.Write); err != nil {
+		return 0, err
+	}
+	defer a.lock.mu.Unlock()
+	return a.Window.WriteAt(p, off)
+}
+
+// Erase erases unless the slot is in use.
+func (a *area) Erase(off, n int64) error {
+	if err := a.enter(nvm.Erase); err != nil {
+		return err
+	}
+	defer a.lock.mu.Unlock()
+	return a.Window.Erase(off, n)
+}
+
+// MarkBad marks unless the slot is in use.
+func (a *area) MarkBad(off int64) error {
+	if err := a.enter(nvm.Erase); err != nil {
+		return err
+	}
+	defer a.lock.mu.Unlock()
+	return a.Window.MarkBad(off)
+}
+
+func shortRead(err error) error {
+	if err == nil {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

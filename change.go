@@ -1,0 +1,184 @@
+package nanolock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nanolock/nanolock/nvm"
+	"github.com/nanolock/nanolock/policy"
+)
+
+// markBad is an erase that ends in a mark. It never leaves this package.
+const markBad nvm.Op = 1 << 7
+
+// change decides a program or an erase as a whole and carries it out in steps,
+// each decided again under the mutex, so that whatever took rights away in
+// between is obeyed. n is the number of bytes done.
+func (h *Handle) change(op nvm.Op, p []byte, off, size int64) (int, error) {
+	what := op
+	if op == markBad {
+		what = nvm.Erase
+	}
+	for done := int64(0); ; {
+		n, deny, err := h.step(op, what, p, off+done, size-done)
+		done += n
+		if deny != nil {
+			return int(done), h.deny(deny, off, size)
+		}
+		if err != nil || done >= size {
+			return int(done), err
+		}
+	}
+}
+
+// step decides about all that is left and does the first part of it.
+func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyError, error) {
+	l := h.lock
+	if l == nil {
+		return 0, endedError(what), nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := h.s.Load()
+	if s.cause == CauseEnded {
+		return 0, endedError(what), nil
+	}
+	if err := l.possible(what, off, size); err != nil || size == 0 {
+		return 0, nil, err
+	}
+	if deny := l.check(h, s, what, off, size); deny != nil {
+		return 0, deny, nil
+	}
+	n := l.part(what, off, size)
+	if err := l.charge(h, s, what, off, n); err != nil {
+		return 0, nil, err
+	}
+	at, _ := l.physical(off, n)
+	switch op {
+	case nvm.Write:
+		k, err := l.mem.WriteAt(p[len(p)-int(size):][:n], at)
+		if err == nil && int64(k) != n {
+			err = io.ErrShortWrite
+		}
+		return int64(k), nil, err
+	case nvm.Erase:
+		if err := l.mem.Erase(at, n); err != nil {
+			return 0, nil, err
+		}
+		l.erased(h, s, off, n)
+		return n, nil, nil
+	}
+	return n, nil, l.markBad(at)
+}
+
+// possible checks the request against the memory, so that a memory which rounds
+// or wraps is never asked to.
+func (l *Lock) possible(op nvm.Op, off, size int64) error {
+	if op == nvm.Erase {
+		return l.geo.CheckErase(off, size)
+	}
+	return l.geo.CheckProgram(off, size)
+}
+
+// part is how much of [off, off+size) is done under one hold of the mutex, and
+// is contiguous on the memory.
+func (l *Lock) part(op nvm.Op, off, size int64) int64 {
+	n := size
+	if op == nvm.Erase {
+		n = min(n, l.geo.Block(off).Len)
+	} else {
+		n = min(n, max(writeChunk, l.geo.ProgramSize))
+	}
+	_, n = l.physical(off, n)
+	return n
+}
+
+func (l *Lock) markBad(at int64) error {
+	b, ok := l.mem.(nvm.BadBlocker)
+	if !ok {
+		return fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
+	}
+	return b.MarkBad(at)
+}
+
+// check tells who refuses op on [off, off+size), nil if nobody. It changes
+// nothing. Caller holds l.mu.
+func (l *Lock) check(h *Handle, s *snap, op nvm.Op, off, size int64) *DenyError {
+	t, end := s.table, off+size
+	var bytes, blocks int64 // what the session's budget must still hold
+	for i, at := t.Start(off), off; at < end; {
+		var part policy.Piece
+		part, i = t.Piece(i, op, at, end, s.rights)
+		switch {
+		case part.Verdict != policy.Allow && part.Verdict != policy.Metered:
+			return t.denial(part.Entry, op)
+		case s.cause != CauseRule:
+			return t.denialFor(part.Entry, op, s.cause)
+		case part.Verdict == policy.Metered:
+			if c := l.meter(t, part, op); c != CauseRule {
+				return t.denialFor(part.Entry, op, c)
+			}
+		}
+		if part.Granted {
+			bytes, blocks = bytes+part.Span.Len, blocks+l.blocks(part.Span)
+			if op == nvm.Write && bytes > h.session.program || op == nvm.Erase && blocks > h.session.erases {
+				return t.denialFor(part.Entry, op, CauseBudget)
+			}
+		}
+		at = part.Span.End()
+	}
+	return nil
+}
+
+// meter asks what the region has used. CauseRule means that nothing is against it.
+func (l *Lock) meter(t *table, part policy.Piece, op nvm.Op) Cause {
+	in := t.Info(part.Entry)
+	u := l.usage(in.ID)
+	if op == nvm.Write {
+		switch in.Access.Write.Mode {
+		case policy.Once:
+			if u.Sealed {
+				return CauseSealed
+			}
+		case policy.Append:
+			if part.Span.Off-in.Span.Off < u.Mark {
+				return CauseMark
+			}
+		}
+	}
+	if cost := l.wear(in, op, part.Span); cost > 0 && !fits(u, in.Wear, cost) {
+		return CauseLedger
+	}
+	return CauseRule
+}
+
+// charge books what a step will use, durably where the caller asked for it, before
+// anything is done. Nothing is ever refunded. Caller holds l.mu and has checked.
+func (l *Lock) charge(h *Handle, s *snap, op nvm.Op, off, size int64) error {
+	t, end := s.table, off+size
+	for i, at := t.Start(off), off; at < end; {
+		var part policy.Piece
+		part, i = t.Piece(i, op, at, end, s.rights)
+		if part.Verdict == policy.Metered {
+			if err := l.book(t.Info(part.Entry), op, part.Span); err != nil {
+				return err
+			}
+		}
+		if part.Granted && op == nvm.Write {
+			h.session.program -= part.Span.Len
+		} else if part.Granted {
+			h.session.erases -= l.blocks(part.Span)
+		}
+		at = part.Span.End()
+	}
+	return nil
+}
+
+// blocks counts the erase blocks that s touches.
+func (l *Lock) blocks(s nvm.Span) (n int64) {
+	for at := s.Off; at < s.End(); n++ {
+		at = l.geo.Block(at).End()
+	}
+	return n
+}

@@ -1,0 +1,45 @@
+//go:build !nanolock_safe
+
+package nanolock
+
+import "unsafe"
+
+// hot is what an allowed read touches: the array of package policy, and the
+// mapping. This file is the only one of the core that uses unsafe; building with
+// the tag nanolock_safe replaces it by safe.go, which passes the same tests and
+// costs two bounds checks more.
+//
+// What makes the pointers sound, all established by set and never changed after:
+// until points to n entries; mem, if not nil, to a mapping of at least n<<shift
+// bytes that is never unmapped while its owner is reachable; no entry of until
+// exceeds n.
+type hot struct {
+	until unsafe.Pointer // *[n]uint32
+	n     uint64
+	mem   unsafe.Pointer // *[>= n<<shift]byte, nil = not mapped
+	shift uint
+}
+
+func (t *hot) set(until []uint32, shift uint, mem []byte) {
+	checkHot(until, shift, mem)
+	*t = hot{n: uint64(len(until)), shift: shift, until: unsafe.Pointer(unsafe.SliceData(until))}
+	if mem != nil {
+		t.mem = unsafe.Pointer(unsafe.SliceData(mem))
+	}
+}
+
+// allows tells whether [o, o+n) lies in one allowed run. A negative offset is a
+// huge o and fails the first compare, behind which o+n cannot wrap: o < 2^48 and
+// n is the length of a slice. n == 0 is decided elsewhere unless it is inside a
+// run.
+func (t *hot) allows(o, n uint64) bool {
+	b := o >> (t.shift & 63)
+	return b < t.n && (o+n-1)>>(t.shift&63) < uint64(*(*uint32)(unsafe.Add(t.until, b*4)))
+}
+
+// copyTo copies what allows has allowed.
+func (t *hot) copyTo(p []byte, o uint64) {
+	copy(p, unsafe.Slice((*byte)(unsafe.Add(t.mem, o)), len(p)))
+}
+
+func (t *hot) mapped() bool { return t.mem != nil }

@@ -1,0 +1,209 @@
+package nanolock
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/nanolock/nanolock/nvm"
+	"github.com/nanolock/nanolock/policy"
+)
+
+// Handle is the data side and all that a gate ever gets: the memory under one
+// set of rights. The zero Handle denies. Concurrent use is fine.
+type Handle struct {
+	s       atomic.Pointer[snap]
+	lock    *Lock
+	session *session // nil = a host
+	id      uint32
+}
+
+// session is what a handle holds beyond a host; the budgets are guarded by Lock.mu.
+type session struct {
+	rights  policy.Rights
+	program int64 // bytes left
+	erases  int64 // blocks left
+	swept   int64 // end of the blocks erased in order from an append region's start
+}
+
+var (
+	_ nvm.NVM        = (*Handle)(nil)
+	_ nvm.BadBlocker = (*Handle)(nil)
+)
+
+// ReadAt reads all of p or nothing, but for what a failing memory did.
+func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
+	if s := h.s.Load(); s != nil && s.read.allows(uint64(off), uint64(len(p))) {
+		if s.read.mapped() {
+			s.read.copyTo(p, uint64(off))
+			runtime.KeepAlive(s) // and with it the mapping
+			return len(p), nil
+		}
+		return s.reader.ReadAt(p, off)
+	}
+	return h.readExact(p, off)
+}
+
+// readExact decides to the byte, and composes reads that have blank parts.
+//
+//go:noinline
+func (h *Handle) readExact(p []byte, off int64) (int, error) {
+	s, n := h.s.Load(), int64(len(p))
+	if s == nil || s.cause == CauseEnded {
+		return 0, h.denyEnded(nvm.Read, off, n)
+	}
+	if !(nvm.Span{Off: off, Len: n}).In(h.lock.geo.Size) {
+		return 0, nvm.ErrRange
+	}
+	t, end := s.table, off+n
+	for i, at := t.Start(off), off; at < end; {
+		var part policy.Piece
+		part, i = t.Piece(i, nvm.Read, at, end, s.rights)
+		if part.Verdict != policy.Allow && part.Verdict != policy.Blank {
+			return 0, h.deny(t.denial(part.Entry, nvm.Read), off, n)
+		}
+		at = part.Span.End()
+	}
+	for i, at := t.Start(off), off; at < end; {
+		var part policy.Piece
+		part, i = t.Piece(i, nvm.Read, at, end, s.rights)
+		dst := p[at-off : part.Span.End()-off]
+		if part.Verdict == policy.Blank {
+			fill(dst, h.lock.geo.Erased)
+		} else if k, err := s.reader.ReadAt(dst, at); err != nil || k != len(dst) {
+			return int(at-off) + k, shortRead(err)
+		}
+		at = part.Span.End()
+	}
+	return len(p), nil
+}
+
+// WriteAt programs. The whole request is decided first; what is long is
+// programmed in chunks of 64 KiB, and rights that end meanwhile take effect
+// between them: then n says how much was done. Programs and erases of one Lock
+// are serialised.
+func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
+	if h.lock == nil {
+		return 0, h.denyEnded(nvm.Write, off, int64(len(p)))
+	}
+	if n, ok, err := h.writeWhole(p, off); ok {
+		return n, err
+	}
+	return h.change(nvm.Write, p, off, int64(len(p)))
+}
+
+// writeWhole programs what needs no accounting and fits in one chunk.
+func (h *Handle) writeWhole(p []byte, off int64) (n int, ok bool, err error) {
+	h.lock.mu.Lock()
+	defer h.lock.mu.Unlock()
+	s, o, size := h.s.Load(), uint64(off), uint64(len(p))
+	if size > s.whole || !s.write.allows(o, size) || (o|size)&(s.unit-1) != 0 ||
+		s.page != 0 && o&(s.page-1)+size > s.page {
+		return 0, false, nil
+	}
+	n, err = h.lock.mem.WriteAt(p, off)
+	return n, true, err
+}
+
+// Erase erases whole erase blocks. The whole request is decided first, then
+// erased block by block; rights that end meanwhile take effect between blocks.
+func (h *Handle) Erase(off, n int64) error {
+	_, err := h.change(nvm.Erase, nil, off, n)
+	return err
+}
+
+// Sync is the memory's barrier.
+func (h *Handle) Sync() error {
+	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
+		return h.denyEnded(nvm.Write, 0, 0)
+	}
+	return h.lock.mem.Sync()
+}
+
+// Geometry is the memory's own: hidden areas are refused, not cut out. The zero
+// Geometry for the zero Handle.
+func (h *Handle) Geometry() nvm.Geometry {
+	if h.lock == nil {
+		return nvm.Geometry{}
+	}
+	g := h.lock.geo
+	g.Blocks = append([]nvm.EraseArea(nil), g.Blocks...)
+	return g
+}
+
+// View returns read-only pages of the memory's mapping, capacity-capped, without
+// copying: only of regions that every host may read in every lifecycle state and
+// that no update flips. Writing to them faults. They stay valid as long as the
+// Handle is reachable; a policy that denies reading later does not take them back.
+func (h *Handle) View(off, n int64) ([]byte, error) {
+	s := h.s.Load()
+	if s == nil || s.cause == CauseEnded {
+		return nil, h.denyEnded(nvm.Read, off, n)
+	}
+	if !(nvm.Span{Off: off, Len: n}).In(h.lock.geo.Size) {
+		return nil, nvm.ErrRange
+	}
+	t, end := s.table, off+n
+	for i, at := t.Start(off), off; at < end; {
+		var part policy.Piece
+		part, i = t.Piece(i, nvm.Read, at, end, nil)
+		if part.Verdict != policy.Allow {
+			return nil, h.deny(t.denial(part.Entry, nvm.Read), off, n)
+		}
+		if !t.Viewable(part.Entry) {
+			return nil, h.deny(t.denialFor(part.Entry, nvm.Read, CauseNoView), off, n)
+		}
+		at = part.Span.End()
+	}
+	if s.bytes == nil {
+		return nil, h.deny(t.denialFor(-1, nvm.Read, CauseUnmapped), off, n)
+	}
+	return s.bytes[off:end:end], nil
+}
+
+// IsBad tells whether the erase block at off is bad; false on memories without
+// bad blocks.
+func (h *Handle) IsBad(off int64) (bool, error) {
+	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
+		return false, h.denyEnded(nvm.Read, off, 0)
+	}
+	if off < 0 || off >= h.lock.geo.Size {
+		return false, nvm.ErrRange
+	}
+	if b, ok := h.lock.mem.(nvm.BadBlocker); ok {
+		at, _ := h.lock.physical(off, 1)
+		return b.IsBad(at)
+	}
+	return false, nil
+}
+
+// MarkBad marks the erase block at off bad. It destroys content, so it takes the
+// right to erase the block, and is charged as an erase.
+func (h *Handle) MarkBad(off int64) error {
+	if h.lock == nil {
+		return h.denyEnded(nvm.Erase, off, 0)
+	}
+	if off < 0 || off >= h.lock.geo.Size {
+		return nvm.ErrRange
+	}
+	b := h.lock.geo.Block(off)
+	_, err := h.change(markBad, nil, b.Off, b.Len)
+	return err
+}
+
+// ID numbers the handles of a Lock from 1; Denial.Handle holds it. 0 for the
+// zero Handle.
+func (h *Handle) ID() uint32 { return h.id }
+
+// Close gives the rights up; it is Lock.End by the holder and always returns nil.
+func (h *Handle) Close() error {
+	if h.lock != nil {
+		h.lock.End(h)
+	}
+	return nil
+}
+
+func fill(p []byte, b byte) {
+	for i := range p {
+		p[i] = b
+	}
+}

@@ -1,0 +1,26 @@
+//go:build nanolock_safe
+
+package nanolock
+
+// hot is the twin of the one in fast.go, without unsafe.
+type hot struct {
+	until []uint32
+	mem   []byte
+	shift uint
+}
+
+func (t *hot) set(until []uint32, shift uint, mem []byte) {
+	checkHot(until, shift, mem)
+	*t = hot{until, mem, shift}
+}
+
+// allows: see fast.go.
+func (t *hot) allows(o, n uint64) bool {
+	b := o >> (t.shift & 63)
+	return b < uint64(len(t.until)) && (o+n-1)>>(t.shift&63) < uint64(t.until[b])
+}
+
+// copyTo copies what allows has allowed.
+func (t *hot) copyTo(p []byte, o uint64) { copy(p, t.mem[o:o+uint64(len(p))]) }
+
+func (t *hot) mapped() bool { return t.mem != nil }

@@ -1,0 +1,86 @@
+package nanolock
+
+import (
+	"io"
+
+	"github.com/nanolock/nanolock/nvm"
+	"github.com/nanolock/nanolock/policy"
+)
+
+// snap is everything a handle may do, immutable. Rights change by storing
+// another one: policy swap, revocation and freezing cost readers nothing.
+type snap struct {
+	read   hot         // allowed without asking further
+	write  hot         // never mapped
+	reader io.ReaderAt // what a read that is not mapped goes to
+	whole  uint64      // a program of at most this length that is a multiple of unit and
+	unit   uint64      //   stays in its page goes to the memory in one piece
+	page   uint64      // 0 = none
+	table  *table
+	bytes  []byte         // the first mapping, for View; nil = none
+	rights *policy.Rights // nil = a host's
+	cause  Cause          // CauseFrozen: no change; CauseEnded: nothing at all
+}
+
+// checkHot holds what hot relies on. A failure is a bug in package policy or in
+// a backend's mapping, and a monitor that is not sure does not start.
+func checkHot(until []uint32, shift uint, mem []byte) {
+	if shift > 62 || mem != nil && uint64(len(until)) > uint64(len(mem))>>shift {
+		panic("nanolock: table exceeds the mapping")
+	}
+	n := uint32(len(until))
+	for _, u := range until {
+		if u > n {
+			panic("nanolock: table exceeds the memory")
+		}
+	}
+}
+
+// writeChunk is how much is programmed under one hold of the mutex: End, Freeze
+// and SetPolicy wait for one chunk, or for one erase block, and no longer.
+const writeChunk = 64 << 10
+
+// snapFor builds what a handle with these rights may do now. Caller holds l.mu.
+func (l *Lock) snapFor(rights *policy.Rights) *snap {
+	s := &snap{
+		reader: l.reader, table: l.table, bytes: l.bytes, rights: rights,
+		unit: uint64(l.geo.ProgramSize), page: uint64(l.geo.PageSize),
+		whole: uint64(max(writeChunk, l.geo.ProgramSize)),
+	}
+	t := l.table.Table
+	until := t.Until(nvm.Read)
+	if rights != nil {
+		until = t.UntilFor(*rights)
+	}
+	s.read.set(until, t.Shift(), l.mapping)
+	if l.frozen {
+		s.cause = CauseFrozen
+		return s
+	}
+	if len(l.flips) == 0 { // a flipped region's programs are translated piece by piece
+		s.write.set(t.Until(nvm.Write), t.Shift(), nil)
+	}
+	return s
+}
+
+// publish gives every handle what it may do now. Caller holds l.mu, so no
+// program and no erase is under way; reads that started before finish.
+func (l *Lock) publish() {
+	l.host = l.snapFor(nil)
+	for h := range l.handles {
+		switch {
+		case h.session == nil:
+			h.s.Store(l.host)
+		case l.table.Backs(h.session.rights.Authority):
+			h.s.Store(l.snapFor(&h.session.rights))
+		default:
+			l.end(h)
+		}
+	}
+}
+
+// end takes everything from h. Caller holds l.mu.
+func (l *Lock) end(h *Handle) {
+	delete(l.handles, h)
+	h.s.Store(&snap{table: l.table, cause: CauseEnded})
+}
