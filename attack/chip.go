@@ -3,6 +3,7 @@ package attack
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -56,8 +57,14 @@ func (c *chip) nvm() nvm.NVM {
 	return c
 }
 
-func (c *chip) Geometry() nvm.Geometry { return c.geo }
-func (c *chip) Sync() error            { return c.raw.Sync() }
+// Geometry returns a copy: what a lock hands on must not reach the judge.
+func (c *chip) Geometry() nvm.Geometry {
+	g := c.geo
+	g.Blocks = slices.Clone(g.Blocks)
+	return g
+}
+
+func (c *chip) Sync() error { return c.raw.Sync() }
 
 func (c *chip) IsBad(off int64) (bool, error) {
 	if b, ok := c.raw.(nvm.BadBlocker); ok {

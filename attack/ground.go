@@ -81,7 +81,7 @@ func (g *ground) try(a Attack) (Result, error) {
 	switch b := t.chip.breach; {
 	case b != nil:
 		res.Verdict, res.Breach = Beaten, b
-		if b.Span.Len > 0 && b.After == (Digest{}) {
+		if b.Span.Len > 0 && b.Span.In(g.geo.Size) && b.After == (Digest{}) {
 			b.After = t.chip.digest(b.Span)
 		}
 		g.damaged(t)

@@ -81,7 +81,7 @@ func (s *Subject) Write(off, n int64) error { return s.WriteAt(s.t.payload(n), o
 
 // WriteAt programs p.
 func (s *Subject) WriteAt(p []byte, off int64) error {
-	return s.act(func() error {
+	return s.change(nvm.Write, off, int64(len(p)), func() error {
 		_, err := s.h.WriteAt(p, off)
 		return err
 	})
@@ -89,12 +89,32 @@ func (s *Subject) WriteAt(p []byte, off int64) error {
 
 // Erase erases.
 func (s *Subject) Erase(off, n int64) error {
-	return s.act(func() error { return s.h.Erase(off, n) })
+	return s.change(nvm.Erase, off, n, func() error { return s.h.Erase(off, n) })
 }
 
 // MarkBad marks a block.
 func (s *Subject) MarkBad(off int64) error {
-	return s.act(func() error { return s.h.MarkBad(off) })
+	b := s.t.Geo.Block(max(0, min(off, s.t.Geo.Size-1)))
+	return s.change(nvm.Erase, b.Off, b.Len, func() error { return s.h.MarkBad(off) })
+}
+
+// change looks that what has to be refused as a whole has no effect in part.
+func (s *Subject) change(op nvm.Op, off, n int64, f func() error) error {
+	c := s.t.chip
+	if s.crowd || s.s.window.Len != 0 {
+		return s.act(f)
+	}
+	c.mu.Lock()
+	allowed, before := c.m.predict(s.s, op, off, n), c.changes
+	c.mu.Unlock()
+	err := s.act(f)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !allowed && c.changes != before {
+		region, rule := c.m.where(off, op)
+		c.fail(Breach{What: op.String() + " that had to be refused as a whole had an effect", Region: region, Span: nvm.Span{Off: off, Len: n}, Rule: rule})
+	}
+	return err
 }
 
 // Read reads and looks for bytes that it must not have seen. The buffer starts
