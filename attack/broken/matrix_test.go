@@ -57,7 +57,7 @@ func results(t *testing.T) []map[string]*attack.Breach {
 	found := make([]map[string]*attack.Breach, len(locks))
 	var all sync.WaitGroup
 	next := make(chan int)
-	for range 6 {
+	for range 10 {
 		all.Go(func() {
 			for i := range next {
 				found[i] = beaten(t, locks[i])
