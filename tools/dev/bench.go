@@ -40,7 +40,7 @@ func runBench(root string, args []string) error {
 	}
 	fmt.Printf("\nkept in %s; compare two such files with benchstat\n", name(root, path))
 	if len(pkgs) > 0 {
-		errs = append(errs, show(os.Stdout, goCmd(filepath.Join(root, "tools"), nil, "tool", "benchstat", path)))
+		errs = append(errs, show(os.Stdout, goCmd(filepath.Join(root, "tools"), nil, "tool", "benchstat", filepath.Join("..", name(root, path)))))
 	}
 	return errors.Join(errs...)
 }

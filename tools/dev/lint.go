@@ -72,7 +72,11 @@ func tool(dir, path string, args ...string) error {
 // goes on, because that says nothing about the code. GOVULNDB names another
 // database, for instance a local copy (file://...).
 func vulncheck(root, module, path string) error {
-	c := exec.Command(path, "./...")
+	args := []string{"./..."}
+	if db := os.Getenv("GOVULNDB"); db != "" {
+		args = []string{"-db=" + db, "./..."}
+	}
+	c := exec.Command(path, args...)
 	c.Dir, c.Env = module, append(os.Environ(), "GOWORK=off", "PWD="+module)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out

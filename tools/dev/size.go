@@ -28,37 +28,35 @@ func runSize(root string, _ []string) error {
 	if err != nil {
 		return err
 	}
-	empty, err := program(root, tmp, "empty", "package main\n\nfunc main() {}\n")
-	if err != nil {
-		return err
-	}
-	whole, err := program(root, tmp, "core", src)
-	if err != nil {
-		return err
+	programs := []struct{ name, src string }{
+		{"empty", "package main\n\nfunc main() {}\n"},
+		{"hello", "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n"},
+		{"core", src},
 	}
 	fmt.Printf("%-24s %10s %10s %10s\n", "linux/mipsle softfloat", "stripped", "gzip -9", "xz -9")
-	var was []int
-	for _, p := range []struct{ name, path string }{{"empty program", empty}, {"core, every export", whole}} {
-		now, err := sizes(p.path)
+	all := map[string][]int{}
+	for _, p := range programs {
+		path, err := program(root, tmp, p.name, p.src)
 		if err != nil {
 			return err
 		}
-		printSizes(p.name, now)
-		if was == nil {
-			was = now
-			continue
+		if all[p.name], err = sizes(path); err != nil {
+			return err
 		}
-		for i := range now {
-			now[i] -= was[i]
-		}
-		printSizes("the core adds", now)
+		printSizes(p.name, all[p.name], nil)
 	}
+	printSizes("core less empty", all["core"], all["empty"])
+	// Most programs print something; then fmt is not the core's cost.
+	printSizes("core less hello", all["core"], all["hello"])
 	return nil
 }
 
-func printSizes(name string, n []int) {
+func printSizes(name string, n, less []int) {
 	fmt.Printf("%-24s", name)
-	for _, v := range n {
+	for i, v := range n {
+		if less != nil {
+			v -= less[i]
+		}
 		fmt.Printf(" %10d", v)
 	}
 	fmt.Println()

@@ -24,12 +24,15 @@ func runTest(root string, _ []string) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	errs = append(errs, gofmt(root), vet(root))
+	flags := append(race, "-timeout=10m")
+	if strict() {
+		flags = append(flags, "-count=1") // what an earlier run found is no proof
+	}
+	errs := []error{gofmt(root), vet(root)}
 	r := newReport(os.Stdout)
-	errs = append(errs, testModules(root, r, nil, append(race, "-timeout=10m")))
+	errs = append(errs, testModules(root, r, nil, flags))
 	// The twin of the root's one unsafe file goes through the same tests.
-	args := append([]string{"test", "-json", "-tags=nanolock_safe"}, race...)
+	args := append([]string{"test", "-json", "-tags=nanolock_safe"}, flags...)
 	errs = append(errs, r.run(goCmd(root, []string{firmware(root)}, append(args, ".")...)))
 	errs = append(errs, r.finish(strict()))
 	return errors.Join(errs...)
