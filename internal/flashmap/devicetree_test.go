@@ -175,6 +175,13 @@ func TestDeviceTreeLimits(t *testing.T) {
 	if _, err := DeviceTree(dtb(deep.kids[0].kids...)); !errors.Is(err, ErrNone) {
 		t.Error(err)
 	}
+	long := dnode{name: strings.Repeat("x", MaxName)}
+	for range maxFDTPath / MaxName {
+		long = dnode{name: long.name, kids: []dnode{long}}
+	}
+	if _, err := DeviceTree(dtb(long)); !errors.Is(err, ErrLimit) {
+		t.Error(err)
+	}
 	if _, err := DeviceTree(dtb(make([]dnode, 0)...)); !errors.Is(err, ErrNone) {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // A flattened device tree, Devicetree Specification v0.4 chapter 5: a header of
@@ -17,6 +18,9 @@ const (
 	maxFDT      = 2 << 20
 	maxFDTNodes = 1 << 16
 	maxFDTDepth = 64
+	// Every partition carries its path: a long one must not be multiplied by
+	// thousands of partitions. Paths of real trees have some 100 bytes.
+	maxFDTPath = 1024
 
 	fdtBeginNode = 1
 	fdtEndNode   = 2
@@ -32,6 +36,7 @@ type node struct {
 	parent     int // -1 for the root
 	kids       []int
 	off        int // in the blob
+	pathLen    int
 	compatible []byte
 	label      []byte
 	reg        []byte
@@ -43,8 +48,8 @@ type node struct {
 
 type fdtParser struct {
 	structure []byte
-	base      int // of structure in the blob
-	strings   []byte
+	base      int    // of structure in the blob
+	names     []byte // the strings block
 	i         int
 	nodes     []node
 }
@@ -130,7 +135,7 @@ func openFDT(dtb []byte) (*fdtParser, error) {
 	return &fdtParser{
 		structure: dtb[structAt : structAt+structLen],
 		base:      int(structAt),
-		strings:   dtb[stringsAt : stringsAt+stringsLen],
+		names:     dtb[stringsAt : stringsAt+stringsLen],
 	}, nil
 }
 
@@ -149,15 +154,20 @@ func (p *fdtParser) align() { p.i = min((p.i+3)&^3, len(p.structure)) }
 // begin reads the name of a node and links it to its parent.
 func (p *fdtParser) begin(pos, parent int) error {
 	name, ok := cString(p.structure[p.i:])
-	if !ok || (name == "") != (parent < 0) || name != "" && checkName(name) != "" || bytes.IndexByte([]byte(name), '/') >= 0 {
+	if !ok || (name == "") != (parent < 0) || name != "" && checkName(name) != "" || strings.Contains(name, "/") {
 		return fdtErrorf(pos, ErrSyntax, "the name of the node is no printable string of 1 to %d bytes, or the root has one", MaxName)
 	}
 	p.i += len(name) + 1
 	p.align()
+	n := node{name: name, parent: parent, off: pos}
 	if parent >= 0 {
-		p.nodes[parent].kids = append(p.nodes[parent].kids, len(p.nodes))
+		above := &p.nodes[parent]
+		above.kids = append(above.kids, len(p.nodes))
+		if n.pathLen = above.pathLen + 1 + len(name); n.pathLen > maxFDTPath {
+			return fdtErrorf(pos, ErrLimit, "the path of the node has more than %d bytes", maxFDTPath)
+		}
 	}
-	p.nodes = append(p.nodes, node{name: name, parent: parent, off: pos})
+	p.nodes = append(p.nodes, n)
 	return nil
 }
 
@@ -168,10 +178,10 @@ func (p *fdtParser) property(pos int, n *node) error {
 	if !ok || uint64(length) > uint64(len(p.structure)-p.i) {
 		return fdtErrorf(pos, ErrSyntax, "a property reaches beyond the structure block")
 	}
-	if uint64(nameAt) >= uint64(len(p.strings)) {
+	if uint64(nameAt) >= uint64(len(p.names)) {
 		return fdtErrorf(pos, ErrSyntax, "the name of a property lies outside the strings block")
 	}
-	name, ok := cString(p.strings[nameAt:])
+	name, ok := cString(p.names[nameAt:])
 	if !ok {
 		return fdtErrorf(pos, ErrSyntax, "the name of a property has no end in %d bytes", MaxName)
 	}

@@ -23,7 +23,7 @@ const (
 	fmapArea      = 42
 	fmapName      = 32
 	// maxFMAPs bounds the search in an image made of signatures.
-	maxFMAPs = 256
+	maxFMAPs = 64
 )
 
 // fmapFlags are the bits of an area's flags, from bit 0. "ro" becomes ReadOnly.

@@ -85,7 +85,7 @@ func TestFMAPChoice(t *testing.T) {
 		{"one as long", "FLASH", map[int][]byte{0x100: other}, "another map at 0x100 was passed over"},
 		{"a bare signature", "FLASH", map[int][]byte{0x100: []byte(fmapSignature), 0xfff8: []byte(fmapSignature)}, ""},
 		{"no map for the whole", "EC", map[int][]byte{0x8001: make([]byte, 8), 0x40: ec}, "the map is for 0x800 bytes, the image has 0x10000"},
-		{"too many", "FLASH", map[int][]byte{0xa000: bytes.Repeat([]byte(fmapSignature), maxFMAPs)}, "only the first 256 signatures were looked at"},
+		{"too many", "FLASH", map[int][]byte{0xa000: bytes.Repeat([]byte(fmapSignature), maxFMAPs)}, "only the first 64 signatures were looked at"},
 	} {
 		image := chromebook()
 		for at, b := range v.at {
