@@ -79,6 +79,8 @@ func (g Geometry) Validate() error {
 		return bad("page size %d is not between program size %d and erase size %d", g.PageSize, g.ProgramSize, g.EraseSize)
 	case g.Program > Rewrite:
 		return bad("unknown program class %d", g.Program)
+	case g.Program == ClearBits && g.Erased != 0xFF && g.Erased != 0x00:
+		return bad("bits of a part that erases to %#02x cannot be cleared", g.Erased)
 	}
 	return g.validateAreas(bad)
 }
@@ -169,7 +171,7 @@ func (g Geometry) CheckProgram(off, n int64) error {
 	if n == 0 || g.ProgramSize == 1 && g.PageSize == 0 {
 		return nil
 	}
-	if off%g.ProgramSize != 0 || n%g.ProgramSize != 0 {
+	if g.ProgramSize <= 0 || off%g.ProgramSize != 0 || n%g.ProgramSize != 0 {
 		return ErrAlign
 	}
 	if g.PageSize > 0 && off%g.PageSize+n > g.PageSize {
