@@ -109,7 +109,7 @@ func (w *window) inflight(class nvm.Program, i int, want byte) byte {
 // bits want asked to set back to erased, which flash cannot.
 func (m *medium) program(s nvm.Span, want, mask []byte, draw stream) (refused uint64) {
 	g, w := m.part.Geometry, m.load(s)
-	fresh := byte(0)
+	again, loose := !zero(w.cell), !zero(w.weak)
 	for i := range want {
 		k := byte(0xFF)
 		if mask != nil {
@@ -118,12 +118,13 @@ func (m *medium) program(s nvm.Span, want, mask []byte, draw stream) (refused ui
 		if g.Program != nvm.Rewrite {
 			refused += uint64(bits.OnesCount8(w.cell[i] &^ want[i] & k))
 		}
-		fresh |= w.cell[i]
 		w.settle(g.Program, i, want[i], k)
 	}
-	m.unreliable(&w, want, draw)
+	if loose {
+		m.unreliable(&w, want, draw)
+	}
 	m.store(w)
-	m.over(s, fresh != 0, draw)
+	m.over(s, again, draw)
 	m.mark(s)
 	return refused
 }
@@ -131,7 +132,7 @@ func (m *medium) program(s nvm.Span, want, mask []byte, draw stream) (refused ui
 // unreliable is F10's second half: what is programmed where an erase or a
 // program was cut short may not hold.
 func (m *medium) unreliable(w *window, want []byte, draw stream) {
-	if m.part.Faults.WeakPPM == 0 || zero(w.weak) {
+	if m.part.Faults.WeakPPM == 0 {
 		return
 	}
 	for i, b := range want {

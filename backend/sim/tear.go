@@ -25,7 +25,9 @@ func newTearing(m *medium, o *Operation, draw stream) *tearing {
 // the old nor the new code word stands, ECC has none.
 func (t *tearing) done() {
 	if t.o.kind == Program {
-		t.m.unreliable(&t.w, t.o.want, t.draw)
+		if !zero(t.pre.weak) {
+			t.m.unreliable(&t.w, t.o.want, t.draw)
+		}
 		t.m.mark(t.o.span)
 	} else {
 		t.m.age(t.o.span)
