@@ -204,6 +204,20 @@ func TestECC(t *testing.T) {
 	}
 }
 
+// A code word of one programmed bit that leaks is corrected, not taken for erased.
+func TestECCOfOneBit(t *testing.T) {
+	f := open(t, "TINY-ECC", nil)
+	word := []byte{0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}
+	write(t, f, 0, word...)
+	if err := f.FlipBit(0, 0); err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 8)
+	if _, n, err := f.ReadECC(p, 0); n != 1 || err != nil || !bytes.Equal(p, word) {
+		t.Errorf("%x, %d corrected, %v", p, n, err)
+	}
+}
+
 // A word that a cut tore has no code word; unstable words read old, new or not
 // at all, and never as something else.
 func TestTornECC(t *testing.T) {

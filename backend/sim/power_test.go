@@ -314,6 +314,30 @@ func TestPeekPoke(t *testing.T) {
 	}
 }
 
+// A NAND block that was rewritten off the board goes on behind its last page.
+func TestPokeOrder(t *testing.T) {
+	f := open(t, "TINY-NAND", nil)
+	write(t, f, 48, seq(16, 1)...)
+	if err := f.Poke(append(seq(16, 1), bytes.Repeat([]byte{0xFF}, 48)...), 0); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, 16, seq(16, 2)...)
+	if _, err := f.WriteAt(seq(16, 2), 0); !errors.Is(err, nvm.ErrProgrammed) {
+		t.Errorf("poked page: %v", err)
+	}
+}
+
+// Damage to a cached disk outlives a cut.
+func TestDamageIsDurable(t *testing.T) {
+	f := open(t, "TINY-CACHE", nil)
+	if err := f.FlipBit(3, 1); err != nil {
+		t.Fatal(err)
+	}
+	if f.Reboot(); read(t, f, 3, 1)[0] != 2 {
+		t.Error("a cut healed it")
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	f := open(t, "TINY-NAND", nil)
 	blank := f.Fingerprint()

@@ -230,7 +230,7 @@ func (o *Operation) leave(c class, arg int) *Flash {
 		c.tear(t, arg)
 		t.done()
 	case c.name == "done":
-		f.now += f.duration(o)
+		f.pass(f.duration(o))
 		change{o, Whole}.to(&f.m)
 	}
 	if f.part.Cached { // what was queued before reached the medium; see unsynced for the rest
