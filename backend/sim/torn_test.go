@@ -340,6 +340,22 @@ func TestUnstableSettles(t *testing.T) {
 	}
 }
 
+// A weak erase leaves bits unstable that already were.
+func TestWeakEraseOfUnstable(t *testing.T) {
+	f := open(t, "TINY-NOR", nil)
+	if err := f.Loosen(70, 0x81); err != nil {
+		t.Fatal(err)
+	}
+	f.CutAtOp(0, "weak.0")
+	if err := f.Erase(64, 64); !errors.Is(err, ErrNoPower) {
+		t.Fatal(err)
+	}
+	f.PowerOn()
+	if p, e := image(t, f, AllProgrammed)[70], image(t, f, AllErased)[70]; p != 0x7E || e != 0xFF {
+		t.Errorf("%02x, %02x", p, e)
+	}
+}
+
 func TestWorlds(t *testing.T) {
 	f := open(t, "TINY-NOR", nil)
 	for i := range int64(64) {
