@@ -239,7 +239,7 @@ func TestDeterministic(t *testing.T) {
 				f.SetWorld(RandomRead)
 				p := make([]byte, 256)
 				n, err := f.ReadAt(p, 0)
-				out = append(out, fmt.Sprint(s.ID, f.Fingerprint(), n, err, p))
+				out = append(out, fmt.Sprint(s.ID, f.Fingerprint(), n, err, string(p)))
 			}
 		}
 		return out
