@@ -14,7 +14,8 @@ const (
 	// for parts that erase to 0x00).
 	ClearBits Program = iota
 	// OncePage is NAND, and NOR with ECC: a unit of ProgramSize is programmed
-	// once; the second time is ErrProgrammed.
+	// once; the second time is ErrProgrammed. NAND may also want the units of a
+	// block in ascending order, and answers ErrProgrammed to one that comes late.
 	OncePage
 	// Rewrite is RAM, files and block devices: no erase needed.
 	Rewrite

@@ -123,7 +123,10 @@ var (
 	// ErrProgrammed: a second program of a unit of a OncePage memory. That unit
 	// is unchanged.
 	ErrProgrammed = errors.New("nvm: programmed before and not erased since")
-	ErrReadOnly   = errors.New("nvm: opened for reading only")
-	ErrClosed     = errors.New("nvm: closed")
-	ErrGeometry   = errors.New("nvm: impossible geometry")
+	// ErrUncorrectable: a read found more wrong bits than the part corrects. n
+	// counts the bytes before the damaged unit; none of that unit was returned.
+	ErrUncorrectable = errors.New("nvm: more wrong bits than can be corrected")
+	ErrReadOnly      = errors.New("nvm: opened for reading only")
+	ErrClosed        = errors.New("nvm: closed")
+	ErrGeometry      = errors.New("nvm: impossible geometry")
 )
