@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -313,7 +312,7 @@ func validRunes(s string) bool {
 		return false
 	}
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if !strconv.IsPrint(r) {
 			return false
 		}
 	}
