@@ -153,7 +153,7 @@ func tick(width float64) float64 {
 var shareRows = []string{
 	"Read/memory=opaque/size=16", "Read/memory=opaque/size=256", "Read/memory=opaque/size=4096",
 	"Flipped/memory=mapped/size=16", "Flipped/memory=opaque/size=16", "Regions/regions=100000/size=16",
-	"Write/memory=mapped/size=16", "Write/memory=mapped/size=256", "Write/memory=mapped/size=4096",
+	"View/size=4096", "Write/memory=mapped/size=16", "Write/memory=mapped/size=4096",
 }
 
 // shares draws added time as a share of its reach, so that a read of 2 ns and a
@@ -161,9 +161,9 @@ var shareRows = []string{
 func (r *Results) shares(s *svg) {
 	s.text(510, 78, "head", "Nanoseconds added per access, against their reach")
 	s.text(510, 96, "soft", "the dashed line is the reach; zero is bare")
-	const most = 1.25
+	least, most := r.shareRange()
 	at := func(v float64) float64 {
-		return rightFrom + (max(-0.1, min(v, most))+0.1)/(most+0.1)*(rightTo-rightFrom)
+		return rightFrom + (max(least, min(v, most))-least)/(most-least)*(rightTo-rightFrom)
 	}
 	s.line(at(0), plotTop, at(0), plotBottom, "one")
 	s.line(at(1), plotTop, at(1), plotBottom, "reach")
@@ -179,6 +179,22 @@ func (r *Results) shares(s *svg) {
 		}
 		s.text(plotWidth-16, y+4, "end reachtext", "%g ns", reach.Added)
 	}
+}
+
+// shareRange holds all the middles, within reason: what lies beyond is drawn at
+// the edge.
+func (r *Results) shareRange() (least, most float64) {
+	least, most = -0.1, 1.25
+	for _, name := range shareRows {
+		reach, _ := reachOf(name)
+		for _, build := range Builds {
+			if c := r.Case(build, name); c != nil && c.Layouts > 0 {
+				v := c.Metrics["added-ns"].Mid / reach.Added
+				least, most = max(-1, min(least, v-0.1)), min(3, max(most, v+0.1))
+			}
+		}
+	}
+	return least, most
 }
 
 func (r *Results) share(s *svg, build string, reach Reach, y float64, at func(float64) float64) {
