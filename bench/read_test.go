@@ -135,8 +135,8 @@ func BenchmarkRegions(b *testing.B) {
 // caches near the core, and neither do their places in the table.
 func benchmarkRegions(b *testing.B, size, n int) {
 	geo := geometry(512 * mib)
-	mem, many := newMapped(b, geo), regions(geo, 100_000)
-	var spans []nvm.Span // of regions that hosts read, between regions that they do not
+	mem, many := newRAM(b, geo), regions(geo, 100_000) // larger than package mmap copies
+	var spans []nvm.Span                               // of regions that hosts read, between regions that they do not
 	for i := range many.Map {
 		if i%kinds == openRegion || i%kinds == readRegion {
 			spans = append(spans, many.Map[i].Span)

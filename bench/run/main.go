@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/nanolock/nanolock/bench/internal/report"
@@ -41,7 +42,7 @@ func main() {
 	flag.StringVar(&o.bench, "bench", ".", "which benchmarks, as for go test")
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "results"), "directory for the results")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

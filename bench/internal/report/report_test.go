@@ -90,7 +90,7 @@ func TestJudge(t *testing.T) {
 		{"Compile/regions=64", map[string]Spread{"ns/op": {Mid: 99e3}}, true, true},
 		{"Compile/regions=64", map[string]Spread{"ns/op": {Mid: 101e3}}, false, true},
 		{"Denied", map[string]Spread{"added-ns": {Mid: 1}}, false, false},
-		{"Write/memory=mapped/size=16", nil, false, false},
+		{"Write/memory=ram/size=16", nil, false, false},
 	} {
 		c := Case{Name: x.name, Metrics: x.m}
 		if reached, known := c.Judge(); reached != x.reached || known != x.known {

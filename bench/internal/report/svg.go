@@ -153,7 +153,7 @@ func tick(width float64) float64 {
 var shareRows = []string{
 	"Read/memory=opaque/size=16", "Read/memory=opaque/size=256", "Read/memory=opaque/size=4096",
 	"Flipped/memory=mapped/size=16", "Flipped/memory=opaque/size=16", "Regions/regions=100000/size=16",
-	"View/size=4096", "Write/memory=mapped/size=16", "Write/memory=mapped/size=4096",
+	"View/size=4096", "Write/memory=ram/size=16", "Write/memory=ram/size=4096",
 }
 
 // shares draws added time as a share of its reach, so that a read of 2 ns and a
