@@ -22,8 +22,9 @@ text{font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif;f
 .end{text-anchor:end}.mid{text-anchor:middle}.num{font-size:12px;font-weight:600}
 .grid{stroke:#e3e7ee;stroke-width:1}.one{stroke:#374151;stroke-width:1.5}.reach{stroke:#b4233c;stroke-width:2;stroke-dasharray:6 4}
 .reachtext{fill:#b4233c;font-size:12px}
+.halo{paint-order:stroke;stroke:#fbfcfe;stroke-width:4px;stroke-linejoin:round}
 .fast{stroke:#1d63d1;fill:#1d63d1}.safe{stroke:#b86200;fill:#b86200}.thin{stroke-width:1.5}.thick{stroke-width:5;stroke-linecap:round}
-text.fast,text.safe{stroke:none}
+text.fast,text.safe{stroke:#fbfcfe}
 </style>`
 
 // svg collects elements.
@@ -63,7 +64,7 @@ func (r *Results) SVG(w io.Writer) error {
 	r.ratios(&s)
 	r.shares(&s)
 	left, all := r.NoVerdicts()
-	s.text(28, plotHeight-20, "soft", "Measured %s, %s/%s, %s; %d code layouts of each build, paired 50 µs blocks in shuffled order; %d of %d lines without a verdict left out.",
+	s.text(28, plotHeight-15, "soft", "Measured %s, %s/%s, %s; %d code layouts of each build, paired 50 µs blocks in shuffled order; %d of %d lines without a verdict left out.",
 		r.Date, r.GOOS, r.GOARCH, r.Go, r.Layouts, left, all)
 	s.WriteString("</svg>\n")
 	_, err := io.WriteString(w, s.String())
@@ -101,10 +102,10 @@ func (r *Results) ratios(s *svg) {
 	for i, reach := range reaches {
 		x := leftFrom + step*float64(i)
 		s.line(x+8, at(reach.Ratio), x+step-8, at(reach.Ratio), "reach")
-		s.text(x+step-8, at(reach.Ratio)-6, "end reachtext", "reach %.2f", reach.Ratio)
 		s.text(x+step/2, plotBottom+24, "mid", "%s", [...]string{"16 B", "256 B", "4 KiB"}[i])
+		s.text(x+step/2, plotBottom+42, "mid reachtext", "reach %.2f", reach.Ratio)
 		for j, build := range Builds {
-			r.ratio(s, build, reach.Case, x+step*(0.28+0.4*float64(j)), at)
+			r.ratio(s, build, reach.Case, x+step*(0.19+0.43*float64(j)), at)
 		}
 	}
 }
@@ -120,7 +121,7 @@ func (r *Results) ratio(s *svg, build, name string, x float64, at func(float64) 
 	s.line(x-5, at(m.Max), x+5, at(m.Max), build+" thin")
 	s.line(x, at(m.Lo), x, at(m.Hi), build+" thick")
 	s.dot(x, at(m.Mid), build)
-	s.text(x+12, at(m.Mid)+4, "num "+build, "%.3f", m.Mid)
+	s.text(x+11, at(m.Mid)+4, "num halo "+build, "%.3f", m.Mid)
 }
 
 // ratioRange rounds outward to what is drawn.
@@ -206,4 +207,7 @@ func (r *Results) share(s *svg, build string, reach Reach, y float64, at func(fl
 	s.line(at(m.Min/of), y, at(m.Max/of), y, build+" thin")
 	s.line(at(m.Lo/of), y, at(m.Hi/of), y, build+" thick")
 	s.dot(at(m.Mid/of), y, build)
+	if at(m.Mid/of) == rightTo { // further out than the plot goes
+		s.text(rightTo-12, y+4, "end num halo "+build, "%+.1f ns", m.Mid)
+	}
 }
