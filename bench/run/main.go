@@ -1,7 +1,7 @@
 // Command run measures the cost of mediation over many code layouts and both
 // builds, and writes the figures that the project publishes.
 //
-//	go run ./bench/run                        # everything, about twenty minutes
+//	go run ./bench/run                        # everything, about a quarter of an hour
 //	go run ./bench/run -layouts 3 -time 100ms # a first look
 package main
 
