@@ -1,8 +1,8 @@
 package policy_test
 
 import (
-	"flag"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -10,7 +10,7 @@ import (
 )
 
 // long asks for the number of cases that a release is tested with.
-var long = flag.Bool("long", false, "test many more random cases")
+var long = os.Getenv("NANOLOCK_LONG") == "1"
 
 // The oracle below decides byte by byte from the Policy alone. It knows no
 // table, no array and no index, and asks nothing of package policy but its data,

@@ -23,7 +23,7 @@ func randomSource(rng *rand.Rand) *source {
 // Every access to toy memories under random policies, rights and states.
 func TestTableExhaustive(t *testing.T) {
 	n := 40
-	if *long {
+	if long {
 		n = 2000
 	}
 	for seed := range uint64(n) {
