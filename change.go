@@ -35,9 +35,6 @@ func (h *Handle) change(op nvm.Op, p []byte, off, size int64) (int, error) {
 // step decides about all that is left and does the first part of it.
 func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyError, error) {
 	l := h.lock
-	if l == nil {
-		return 0, endedError(what), nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := h.s.Load()

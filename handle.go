@@ -107,6 +107,9 @@ func (h *Handle) writeWhole(p []byte, off int64) (n int, ok bool, err error) {
 // Erase erases whole erase blocks. The whole request is decided first, then
 // erased block by block; rights that end meanwhile take effect between blocks.
 func (h *Handle) Erase(off, n int64) error {
+	if h.lock == nil {
+		return h.denyEnded(nvm.Erase, off, n)
+	}
 	_, err := h.change(nvm.Erase, nil, off, n)
 	return err
 }
