@@ -47,6 +47,10 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyE
 	if deny := l.check(h, s, what, off, size); deny != nil {
 		return 0, deny, nil
 	}
+	marker, ok := l.mem.(nvm.BadBlocker)
+	if op == markBad && !ok {
+		return 0, nil, fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
+	}
 	n := l.part(what, off, size)
 	if err := l.charge(h, s, what, off, n); err != nil {
 		return 0, nil, err
@@ -66,7 +70,7 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyE
 		l.erased(h, s, off, n)
 		return n, nil, nil
 	}
-	return n, nil, l.markBad(at)
+	return n, nil, marker.MarkBad(at)
 }
 
 // possible checks the request against the memory, so that a memory which rounds
@@ -89,14 +93,6 @@ func (l *Lock) part(op nvm.Op, off, size int64) int64 {
 	}
 	_, n = l.physical(off, n)
 	return n
-}
-
-func (l *Lock) markBad(at int64) error {
-	b, ok := l.mem.(nvm.BadBlocker)
-	if !ok {
-		return fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
-	}
-	return b.MarkBad(at)
 }
 
 // check tells who refuses op on [off, off+size), nil if nobody. It changes

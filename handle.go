@@ -173,7 +173,9 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 		return false, nvm.ErrRange
 	}
 	if b, ok := h.lock.mem.(nvm.BadBlocker); ok {
+		h.lock.mu.Lock()
 		at, _ := h.lock.physical(off, 1)
+		h.lock.mu.Unlock()
 		return b.IsBad(at)
 	}
 	return false, nil
@@ -182,7 +184,7 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 // MarkBad marks the erase block at off bad. It destroys content, so it takes the
 // right to erase the block, and is charged as an erase.
 func (h *Handle) MarkBad(off int64) error {
-	if h.lock == nil {
+	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
 		return h.denyEnded(nvm.Erase, off, 0)
 	}
 	if off < 0 || off >= h.lock.geo.Size {
