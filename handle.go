@@ -20,9 +20,10 @@ type Handle struct {
 // session is what a handle holds beyond a host; the budgets are guarded by Lock.mu.
 type session struct {
 	rights  policy.Rights
-	program int64 // bytes left
-	erases  int64 // blocks left
-	swept   int64 // end of the blocks erased in order from an append region's start
+	program int64        // bytes left
+	erases  int64        // blocks left
+	swept   int64        // end of the blocks erased in order from an append region's start
+	since   policy.Usage // the region's when that began
 }
 
 var (
