@@ -86,10 +86,16 @@ func (l *Lock) possible(op nvm.Op, off, size int64) error {
 // is contiguous on the memory.
 func (l *Lock) part(op nvm.Op, off, size int64) int64 {
 	n := size
-	if op == nvm.Erase {
+	if chunk := max(writeChunk, l.geo.ProgramSize); op == nvm.Erase {
 		n = min(n, l.geo.Block(off).Len)
-	} else {
-		n = min(n, max(writeChunk, l.geo.ProgramSize))
+	} else if n > chunk {
+		n = chunk
+		if l.geo.Program == nvm.Rewrite { // a block cut in two would be charged twice
+			b := l.geo.Block(off + n)
+			if n = b.Off - off; n <= 0 {
+				n = min(size, b.End()-off)
+			}
+		}
 	}
 	_, n = l.physical(off, n)
 	return n
@@ -170,8 +176,16 @@ func (l *Lock) charge(h *Handle, s *snap, op nvm.Op, off, size int64) error {
 
 // blocks counts the erase blocks that s touches.
 func (l *Lock) blocks(s nvm.Span) (n int64) {
-	for at := s.Off; at < s.End(); n++ {
-		at = l.geo.Block(at).End()
+	areas := l.geo.Blocks
+	if areas == nil {
+		areas = []nvm.EraseArea{{Len: l.geo.Size, EraseSize: l.geo.EraseSize}}
+	}
+	var start int64
+	for _, a := range areas {
+		if in := s.Intersect(nvm.Span{Off: start, Len: a.Len}); in.Len > 0 {
+			n += (in.End()-1-start)/a.EraseSize - (in.Off-start)/a.EraseSize + 1
+		}
+		start += a.Len
 	}
 	return n
 }
