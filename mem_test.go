@@ -50,6 +50,9 @@ func newRAM(g nvm.Geometry) *ram {
 func (r *ram) Geometry() nvm.Geometry { return r.geo }
 
 func (r *ram) enter(op nvm.Op, off, n int64) (int, error) {
+	if n == 0 && op != nvm.AllOps {
+		return 0, nil
+	}
 	r.mu.Lock()
 	r.log = append(r.log, access{op, off, n})
 	inside, fail := r.inside, r.fail
