@@ -147,14 +147,16 @@ func TestSetPolicyErrors(t *testing.T) {
 	fail := errors.New("journal full")
 	mem := newRAM(nor)
 	l := newLock(t, mem, toy(), &nanolock.Config{State: policy.Manufacturing, Persist: func(uint32, policy.Usage) (policy.Usage, error) { return policy.Usage{}, fail }})
-	if err := l.SetPolicy(stricter(), policy.Deployed); !errors.Is(err, nanolock.ErrPersist) && err != nil {
-		t.Errorf("got %v", err)
-	}
-	l = newLock(t, mem, toy(), &nanolock.Config{State: policy.Manufacturing, Persist: func(uint32, policy.Usage) (policy.Usage, error) { return policy.Usage{}, fail }})
-	if err := l.SetPolicy(toy(), policy.Deployed); !errors.Is(err, nanolock.ErrPersist) || !errors.Is(err, fail) {
+	next := toy()
+	next.Map[1].Write = policy.Rule{}
+	if err := l.SetPolicy(next, policy.Deployed); !errors.Is(err, nanolock.ErrPersist) || !errors.Is(err, fail) {
 		t.Errorf("got %v", err)
 	}
 	ok(t, write(l.Host(), 192, "still open"))
+	ok(t, write(session(t, l, everything()), 64, "still open"))
+	if d := l.Explain(nvm.Write, 64, 1); !d.Allow {
+		t.Errorf("explains the policy that was refused: %+v", d)
+	}
 }
 
 func TestExplain(t *testing.T) {

@@ -116,7 +116,7 @@ func TestDenialsExact(t *testing.T) {
 	var called atomic.Uint64
 	l := newLock(t, newRAM(nor), toy(), &nanolock.Config{OnDeny: func(nanolock.Denial) { called.Add(1) }})
 	var wg sync.WaitGroup
-	const each = 500
+	const each = 4000
 	for range 4 {
 		wg.Go(func() {
 			h, p := l.Host(), make([]byte, 4)

@@ -22,7 +22,7 @@ func randomSource(rng *rand.Rand) *source {
 
 // Every access to toy memories under random policies, rights and states.
 func TestTableExhaustive(t *testing.T) {
-	n := 40
+	n := 30
 	if long {
 		n = 2000
 	}
@@ -35,7 +35,7 @@ func TestTableExhaustive(t *testing.T) {
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
-			agree(t, oracle{p, g, st}, tab, rights)
+			agree(t, oracle{p, g, st}, tab, rights, 1)
 			if t.Failed() {
 				t.Fatalf("seed %d", seed)
 			}
@@ -60,7 +60,7 @@ func FuzzCompile(f *testing.F) {
 		var bad *policy.InvalidError
 		switch {
 		case err == nil:
-			agree(t, oracle{p, g, st}, tab, rights)
+			agree(t, oracle{p, g, st}, tab, rights, 5)
 		case !errors.As(err, &bad) || len(bad.Findings) == 0 || tab != nil:
 			t.Fatalf("got %v, %v", tab, err)
 		case where%bends == 0:
