@@ -388,3 +388,38 @@ func TestView(t *testing.T) {
 type halfMapped struct{ *ram }
 
 func (h halfMapped) Bytes() []byte { return h.data[:128] }
+
+// A window that was opened under other extents is over: its place may be a
+// host's region by now.
+func TestAreaAfterExtentsMoved(t *testing.T) {
+	mem := newRAM(nor)
+	l := newLock(t, mem, toy(), &nanolock.Config{State: policy.Manufacturing})
+	vault, err := l.Area("vault", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spare, err := l.Area("boot", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := toy()
+	rules.Map[1].Write = policy.Rule{}
+	ok(t, l.SetPolicy(rules, policy.Manufacturing))
+	ok(t, vault.Erase(0, 16))
+	ok(t, spare.Erase(0, 16))
+
+	moved := toy()
+	moved.Map[3].Span.Off, moved.Memory.Hidden[1].Span.Off = 224, 192
+	ok(t, l.SetPolicy(moved, policy.Manufacturing))
+	mem.taken()
+	denied(t, mem, vault.Erase(16, 16), nanolock.CauseEnded)
+	denied(t, mem, spare.Erase(0, 16), nanolock.CauseEnded)
+	vault, err = l.Area("vault", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok(t, vault.Erase(0, 16))
+	if log := mem.taken(); len(log) != 1 || log[0].off != 192 {
+		t.Errorf("%+v", log)
+	}
+}
