@@ -136,7 +136,7 @@ type area struct {
 	*nvm.Window
 	lock  *Lock
 	table *table // with the extents under which it was opened
-	entry int // of the update region; -1 = none
+	entry int    // of the update region; -1 = none
 	slot  int
 	name  string
 }
