@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -182,7 +181,7 @@ func (p *Policy) checkRule(f *findings, r *Region, st State, op nvm.Op, rule Rul
 		f.add(where, "add the authority, or name one of the policy's", "%v is granted by %q, which is not an authority", op, rule.Authority)
 	}
 	if rule.Mode != Grant && rule.Authority != "" {
-		f.add(where, "say \"grant "+rule.Authority+"\"", "%v: rule %v names an authority", op, rule.Mode)
+		f.add(where, "say "+strconv.Quote("grant "+rule.Authority), "%v: rule %v names an authority", op, rule.Mode)
 	}
 }
 
@@ -313,7 +312,7 @@ func validRunes(s string) bool {
 		return false
 	}
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if !strconv.IsPrint(r) {
 			return false
 		}
 	}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// coverMark is the share of statements that a package of the trusted core has
+// to run in its own tests, in per cent.
+const coverMark = 95.0
+
+// core are the packages under the mark.
+var core = []string{".", "./nvm", "./policy"}
+
+var coverLine = regexp.MustCompile(`coverage: ([\d.]+)% of statements`)
+
+func runCover(root string, _ []string) error {
+	var errs []error
+	fmt.Printf("%-12s %10s %10s\n", "package", "covered", "mark")
+	for _, p := range core {
+		if ok, err := hasCode(filepath.Join(root, p)); err != nil || !ok {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, coverPackage(root, p))
+	}
+	return errors.Join(errs...)
+}
+
+func coverPackage(root, pkg string) error {
+	profile := filepath.Join(root, ".cache", "cover.out")
+	if err := os.MkdirAll(filepath.Dir(profile), 0o755); err != nil {
+		return err
+	}
+	out, err := output(goCmd(root, []string{firmware(root)}, "test", "-coverprofile="+profile, pkg))
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	share := 0.0
+	if m := coverLine.FindStringSubmatch(out); m != nil {
+		if share, err = strconv.ParseFloat(m[1], 64); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%-12s %9.1f%% %9.1f%%\n", pkg, share, coverMark)
+	if share >= coverMark {
+		return nil
+	}
+	funcs, err := output(goCmd(root, nil, "tool", "cover", "-func="+profile))
+	if err != nil {
+		return err
+	}
+	for l := range strings.Lines(funcs) {
+		if !strings.HasSuffix(l, "\t100.0%\n") {
+			fmt.Print("  ", l)
+		}
+	}
+	return fmt.Errorf("package %s: %.1f %% of its statements are covered, %.0f %% are asked for", pkg, share, coverMark)
+}
+
+// hasCode tells whether dir holds Go files other than tests.
+func hasCode(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	for _, e := range entries {
+		if n := e.Name(); strings.HasSuffix(n, ".go") && !strings.HasSuffix(n, "_test.go") {
+			return true, nil
+		}
+	}
+	return false, err
+}
