@@ -79,7 +79,7 @@ var coreStd = []string{
 }
 
 // dataStd is what a package that turns bytes into rules needs besides.
-var dataStd = []string{"bytes", "cmp", "encoding/binary", "maps", "strings", "unicode/utf8"}
+var dataStd = []string{"bytes", "cmp", "hash/maphash", "encoding/binary", "maps", "strings", "unicode/utf8"}
 
 // closed lists the packages whose other imports are a closed list: they use
 // the standard library alone.
