@@ -56,13 +56,13 @@ func (t *table) newDenial(entry int, op nvm.Op, c Cause) *DenyError {
 	return &DenyError{Op: op, Region: in.Name, ID: in.ID, Rule: in.Why(op), Cause: c}
 }
 
-var ended = [8]*DenyError{}
-
-func init() {
-	for op := range ended {
-		ended[op] = &DenyError{Op: nvm.Op(op), Cause: CauseEnded}
+// ended holds the error of each set of operations: it needs no region.
+var ended = func() (e [nvm.AllOps + 1]*DenyError) {
+	for op := range e {
+		e[op] = &DenyError{Op: nvm.Op(op), Cause: CauseEnded}
 	}
-}
+	return e
+}()
 
 func endedError(op nvm.Op) *DenyError { return ended[op&nvm.AllOps] }
 
