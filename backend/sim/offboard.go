@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
+
+	"github.com/nanolock/nanolock/nvm"
+)
+
+// What someone does who has the part off the board (F26), and what a test does
+// to set a stage. None of it takes time, counts, or asks for power.
+
+// Snapshot is the content of a part at one moment. Taking one costs one struct;
+// it is not changed by anything that happens later.
+type Snapshot struct{ f *Flash }
+
+// Snapshot returns the content as it is now.
+func (f *Flash) Snapshot() *Snapshot { return &Snapshot{f.Clone()} }
+
+// Restore puts the content, with its wear and bad blocks, back into the part.
+// Time, counts and the boot go on. A snapshot of a part of another Config is
+// refused with ErrConfig.
+func (f *Flash) Restore(s *Snapshot) error {
+	if s == nil || s.f == nil || s.f.part != f.part {
+		return refuse("the snapshot is of another part")
+	}
+	c := s.f.Clone()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.m, f.durable, f.pending = c.m, c.durable, c.pending
+	return nil
+}
+
+// Peek reads settled content: no unstable or flipped bits, no ECC.
+func (f *Flash) Peek(p []byte, off int64) error {
+	if err := f.part.Geometry.CheckRead(off, int64(len(p))); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.m.cell.read(p, off)
+	f.m.finish(p)
+	return nil
+}
+
+// Poke makes [off, off+len(p)) hold p, settled and durable, whatever was there.
+// Units of a OncePage part count as programmed unless they are erased now.
+func (f *Flash) Poke(p []byte, off int64) error {
+	if err := f.part.Geometry.CheckRead(off, int64(len(p))); err != nil || len(p) == 0 {
+		return err
+	}
+	want := slices.Clone(p)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.m.finish(want)
+	f.m.poke(want, off)
+	if f.part.Cached {
+		f.durable.poke(want, off)
+	}
+	return nil
+}
+
+func (m *medium) poke(want []byte, off int64) {
+	s := nvm.Span{Off: off, Len: int64(len(want))}
+	m.cell.set(off, want)
+	m.weak.wipe(off, s.Len)
+	m.flip.wipe(off, s.Len)
+	m.eachUnit(s, func(u nvm.Span) { m.poison.wipe(u.Off/u.Len, 1) })
+	if m.part.Geometry.Program != nvm.OncePage {
+		return
+	}
+	ps := m.part.Geometry.ProgramSize
+	for at := off - off%ps; at < s.End(); at += ps {
+		m.used.wipe(at/ps, 1)
+		if unit := (nvm.Span{Off: at, Len: ps}); !zero(m.load(unit).cell) {
+			m.mark(unit)
+		}
+	}
+}
+
+// Fingerprint is equal for parts that hold the same content and will read and
+// refuse the same, so that a test skips states it has seen: content, unstable,
+// flipped and stuck bits, what is programmed, bad blocks. Wear, time and counts
+// are left out.
+func (f *Flash) Fingerprint() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := fnv.New64a()
+	for i, p := range []*plane{&f.m.cell, &f.m.weak, &f.m.flip, &f.m.stuck, &f.m.used, &f.m.count, &f.m.poison} {
+		p.each(func(at int64, c *chunk) {
+			if zero(c[:]) {
+				return // the same as never written
+			}
+			h.Write(binary.BigEndian.AppendUint64([]byte{byte(i)}, uint64(at)))
+			h.Write(c[:])
+		})
+	}
+	f.m.blocks.each(func(at int64, b *block) {
+		if b.top == 0 && !b.grown {
+			return
+		}
+		k := binary.BigEndian.AppendUint64([]byte{0xFF}, uint64(at))
+		k = binary.BigEndian.AppendUint64(k, uint64(b.top))
+		if b.grown {
+			k = append(k, 1)
+		}
+		h.Write(k)
+	})
+	return h.Sum64()
+}

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"math/bits"
+
+	"github.com/nanolock/nanolock/nvm"
+)
+
+// World says how unstable bits read. A program checked in every world is
+// checked against all that such bits can do.
+type World uint8
+
+// Worlds.
+const (
+	AllProgrammed World = iota // as if the cut operation had got that far
+	AllErased                  // as if it had not
+	RandomRead                 // anew for each read
+	RandomBoot                 // the same until the power goes, then anew
+)
+
+// Worlds lists every World, for loops.
+func Worlds() []World { return []World{AllProgrammed, AllErased, RandomRead, RandomBoot} }
+
+// String names the world as test ids do.
+func (w World) String() string {
+	names := [...]string{"P", "E", "R", "B"}
+	if int(w) < len(names) {
+		return names[w]
+	}
+	return "?"
+}
+
+// eye is how one read sees unstable bits.
+type eye struct {
+	world World
+	seed  uint64 // of this read or this boot
+}
+
+// weak returns the value of unstable bits in the byte at off.
+func (e eye) weak(off int64) byte {
+	switch e.world {
+	case AllProgrammed:
+		return 0xFF
+	case AllErased:
+		return 0
+	}
+	return byte(mix(e.seed, forWorld, uint64(off)))
+}
+
+// raw fills dst with the bits at off as the sense amplifiers give them.
+func (m *medium) raw(dst []byte, off int64, e eye) {
+	m.cell.read(dst, off)
+	if m.weak.empty() && m.flip.empty() && m.stuck.empty() {
+		return
+	}
+	n := len(dst)
+	buf := make([]byte, 3*n)
+	weak, flip, stuck := buf[:n], buf[n:2*n], buf[2*n:]
+	m.weak.read(weak, off)
+	m.flip.read(flip, off)
+	m.stuck.read(stuck, off)
+	for i, w := range weak {
+		if w != 0 {
+			dst[i] = dst[i]&^w | e.weak(off+int64(i))&w
+		}
+		dst[i] = dst[i] ^ flip[i] | stuck[i]
+	}
+}
+
+// sound tells whether ECC has nothing to do anywhere.
+func (m *medium) sound() bool {
+	return m.part.ECC.Unit == 0 ||
+		m.weak.empty() && m.flip.empty() && m.stuck.empty() && m.poison.empty()
+}
+
+// read fills dst with what the part delivers: corrected is the number of bits
+// that ECC mended. On an ECCError n bytes in front of the unit are good.
+func (m *medium) read(dst []byte, off int64, e eye) (n, corrected int, err error) {
+	s := nvm.Span{Off: off, Len: int64(len(dst))}
+	if m.sound() {
+		m.raw(dst, off, e)
+	} else if n, corrected, err = m.readUnits(dst, s, e); err != nil {
+		return n, corrected, err
+	}
+	if m.part.blank != 0 {
+		for i := range dst {
+			dst[i] ^= m.part.blank
+		}
+	}
+	return len(dst), corrected, nil
+}
+
+func (m *medium) readUnits(dst []byte, s nvm.Span, e eye) (n, corrected int, err error) {
+	unit := make([]byte, m.part.ECC.Unit)
+	m.eachUnit(s, func(u nvm.Span) {
+		if err != nil {
+			return
+		}
+		var k int
+		if k, err = m.decode(unit, u, e); err != nil {
+			m.finish(dst[:n])
+			return
+		}
+		corrected += k
+		in := u.Intersect(s)
+		copy(dst[n:], unit[in.Off-u.Off:][:in.Len])
+		n += int(in.Len)
+	})
+	return n, corrected, err
+}
+
+// finish turns bits relative to erased into bytes, for the part of a read in
+// front of an error.
+func (m *medium) finish(p []byte) {
+	for i := range p {
+		p[i] ^= m.part.blank
+	}
+}
+
+// decode is the ECC: dst is the unit u as stored, with the number of bits that
+// differed when it was read.
+func (m *medium) decode(dst []byte, u nvm.Span, e eye) (int, error) {
+	if m.poison.at(u.Off/u.Len) != 0 {
+		return 0, &ECCError{Span: u}
+	}
+	m.raw(dst, u.Off, e)
+	if zero(dst) {
+		return 0, nil // all erased is a code word of its own: an erase need not write ECC
+	}
+	want := make([]byte, u.Len)
+	m.cell.read(want, u.Off)
+	wrong := 0
+	for i := range want {
+		wrong += bits.OnesCount8(want[i] ^ dst[i])
+	}
+	if wrong > m.part.ECC.Correct {
+		return 0, &ECCError{u, wrong}
+	}
+	copy(dst, want)
+	return wrong, nil
+}
