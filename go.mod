@@ -1,5 +1,8 @@
 module github.com/nanolock/nanolock
 
-go 1.26
+go 1.26.0
 
-require go.yaml.in/yaml/v4 v4.0.0 // indirect
+require (
+	go.yaml.in/yaml/v4 v4.0.0
+	golang.org/x/sys v0.49.0
+)
