@@ -14,7 +14,8 @@ const (
 	// for parts that erase to 0x00).
 	ClearBits Program = iota
 	// OncePage is NAND, and NOR with ECC: a unit of ProgramSize is programmed
-	// once; the second time is ErrProgrammed.
+	// once; the second time is ErrProgrammed. NAND may also want the units of a
+	// block in ascending order, and answers ErrProgrammed to one that comes late.
 	OncePage
 	// Rewrite is RAM, files and block devices: no erase needed.
 	Rewrite
@@ -79,6 +80,8 @@ func (g Geometry) Validate() error {
 		return bad("page size %d is not between program size %d and erase size %d", g.PageSize, g.ProgramSize, g.EraseSize)
 	case g.Program > Rewrite:
 		return bad("unknown program class %d", g.Program)
+	case g.Program == ClearBits && g.Erased != 0xFF && g.Erased != 0x00:
+		return bad("bits of a part that erases to %#02x cannot be cleared", g.Erased)
 	}
 	return g.validateAreas(bad)
 }
@@ -169,7 +172,7 @@ func (g Geometry) CheckProgram(off, n int64) error {
 	if n == 0 || g.ProgramSize == 1 && g.PageSize == 0 {
 		return nil
 	}
-	if off%g.ProgramSize != 0 || n%g.ProgramSize != 0 {
+	if g.ProgramSize <= 0 || off%g.ProgramSize != 0 || n%g.ProgramSize != 0 {
 		return ErrAlign
 	}
 	if g.PageSize > 0 && off%g.PageSize+n > g.PageSize {

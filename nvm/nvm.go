@@ -16,7 +16,8 @@ import (
 // implementation.
 //
 // Range: an access that is not inside [0, Geometry().Size) as a whole returns
-// 0 and [ErrRange]; it is never clipped. An access of length zero at an offset
+// 0 and [ErrRange], whatever its alignment; it is never clipped. A read that ends
+// exactly at Size returns nil, not io.EOF. An access of length zero at an offset
 // in [0, Size] does nothing and returns nil, whatever its alignment.
 //
 // Alignment: a program that does not start and end at a multiple of
@@ -85,9 +86,9 @@ func (o Op) String() string {
 
 // Mapper is a memory that is also mapped. Bytes returns a read-only mapping of
 // all of it, len == cap == Geometry().Size, or nil if there is none. Reading the
-// mapping must never fault while the memory, or anything that came from it, is
-// reachable, and must show each program and erase that returned: a monitor
-// copies from it without asking the memory again. Writing to it faults.
+// mapping must never fault while the memory is reachable, closed or not, and must
+// show each program and erase that returned: a monitor copies from it without
+// asking the memory again. Writing to it faults.
 type Mapper interface {
 	Bytes() []byte
 }
@@ -98,8 +99,8 @@ type Remapper interface {
 	Mapper
 	// Remap returns a fresh read-only mapping under the rules of Bytes in which
 	// the swapped pairs of spans have changed places. Spans of a pair have equal
-	// length and are multiples of the page size; errors.ErrUnsupported if they
-	// are not. Earlier mappings stay valid and unchanged.
+	// length, are multiples of the page size and do not overlap;
+	// errors.ErrUnsupported if they are not, or do. Earlier mappings stay valid and unchanged.
 	Remap(swap [][2]Span) ([]byte, error)
 }
 
@@ -107,7 +108,8 @@ type Remapper interface {
 // Geometry says BadBlocks implements it. Programs and erases that touch a bad
 // block return ErrBadBlock and change nothing; reading one may fail.
 type BadBlocker interface {
-	// IsBad tells whether the erase block that contains off is bad.
+	// IsBad tells whether the erase block that contains off is bad; ErrRange
+	// outside the memory, as for MarkBad.
 	IsBad(off int64) (bool, error)
 	// MarkBad marks it, for ever.
 	MarkBad(off int64) error
@@ -118,9 +120,13 @@ var (
 	ErrRange    = errors.New("nvm: outside the memory")
 	ErrAlign    = errors.New("nvm: not a multiple of the erase or program size, or across a page")
 	ErrBadBlock = errors.New("nvm: bad block")
-	// ErrProgrammed: a second program of a unit of a OncePage memory.
+	// ErrProgrammed: a second program of a unit of a OncePage memory. That unit
+	// is unchanged.
 	ErrProgrammed = errors.New("nvm: programmed before and not erased since")
-	ErrReadOnly   = errors.New("nvm: opened for reading only")
-	ErrClosed     = errors.New("nvm: closed")
-	ErrGeometry   = errors.New("nvm: impossible geometry")
+	// ErrUncorrectable: a read found more wrong bits than the part corrects. n
+	// counts the bytes before the damaged unit; none of that unit was returned.
+	ErrUncorrectable = errors.New("nvm: more wrong bits than can be corrected")
+	ErrReadOnly      = errors.New("nvm: opened for reading only")
+	ErrClosed        = errors.New("nvm: closed")
+	ErrGeometry      = errors.New("nvm: impossible geometry")
 )

@@ -1,9 +1,13 @@
 package nvm
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+)
 
 // Window is a part of a memory that looks like a memory of its own, from 0. It
 // passes on no ability but bad blocks: a mapping of the whole would show the rest.
+// The zero Window is empty.
 type Window struct {
 	mem NVM
 	at  Span
@@ -18,6 +22,9 @@ var (
 // NewWindow returns the part s of mem. s must be whole erase blocks (ErrAlign)
 // inside mem (ErrRange), and not empty.
 func NewWindow(mem NVM, s Span) (*Window, error) {
+	if mem == nil {
+		return nil, fmt.Errorf("window %v: %w", s, ErrClosed)
+	}
 	g := mem.Geometry()
 	if err := g.Validate(); err != nil {
 		return nil, err
@@ -46,7 +53,7 @@ func clipGeometry(g Geometry, s Span) Geometry {
 
 // ReadAt reads from the window.
 func (w *Window) ReadAt(p []byte, off int64) (int, error) {
-	if err := w.geo.CheckRead(off, int64(len(p))); err != nil {
+	if err := w.geo.CheckRead(off, int64(len(p))); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	return w.mem.ReadAt(p, w.at.Off+off)
@@ -54,7 +61,7 @@ func (w *Window) ReadAt(p []byte, off int64) (int, error) {
 
 // WriteAt programs inside the window.
 func (w *Window) WriteAt(p []byte, off int64) (int, error) {
-	if err := w.geo.CheckProgram(off, int64(len(p))); err != nil {
+	if err := w.geo.CheckProgram(off, int64(len(p))); err != nil || len(p) == 0 {
 		return 0, err
 	}
 	return w.mem.WriteAt(p, w.at.Off+off)
@@ -62,14 +69,19 @@ func (w *Window) WriteAt(p []byte, off int64) (int, error) {
 
 // Erase erases whole blocks inside the window.
 func (w *Window) Erase(off, n int64) error {
-	if err := w.geo.CheckErase(off, n); err != nil {
+	if err := w.geo.CheckErase(off, n); err != nil || n == 0 {
 		return err
 	}
 	return w.mem.Erase(w.at.Off+off, n)
 }
 
-// Sync is the memory's barrier.
-func (w *Window) Sync() error { return w.mem.Sync() }
+// Sync is the memory's barrier; ErrClosed for the zero Window.
+func (w *Window) Sync() error {
+	if w.mem == nil {
+		return ErrClosed
+	}
+	return w.mem.Sync()
+}
 
 // Geometry is that of the part: Size is the window's, erase areas are clipped.
 func (w *Window) Geometry() Geometry { return w.geo }
@@ -108,6 +120,9 @@ func ProgramAll(mem NVM, p []byte, off int64) (n int, err error) {
 		}
 		k, err := mem.WriteAt(p[n:n+int(step)], off+int64(n))
 		n += k
+		if err == nil && int64(k) != step {
+			err = io.ErrShortWrite
+		}
 		if err != nil {
 			return n, err
 		}

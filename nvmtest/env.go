@@ -135,10 +135,18 @@ func (e *env) program(p []byte, off int64) error {
 	return nil
 }
 
-// programAll programs p page by page.
+// programAll programs p page by page, and stops at the first n that is not all:
+// a memory that does nothing must fail, not run for ever.
 func (e *env) programAll(p []byte, off int64) error {
-	if n, err := nvm.ProgramAll(e.mem, p, off); err != nil || n != len(p) {
-		return broke(sWriteAt, "programming %d bytes at %#x stopped after %d: %v", len(p), off, n, err)
+	for len(p) > 0 {
+		n := int64(len(p))
+		if page := e.geo.PageSize; page > 0 {
+			n = min(n, page-off%page)
+		}
+		if err := e.program(p[:n], off); err != nil {
+			return err
+		}
+		p, off = p[n:], off+n
 	}
 	return nil
 }

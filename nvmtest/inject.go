@@ -156,6 +156,7 @@ type Partial struct {
 	Err error
 }
 
+// Error says how far the operation got, and why no further.
 func (p *Partial) Error() string { return fmt.Sprintf("after %d bytes: %v", p.N, p.Err) }
 
 // Unwrap returns Err.

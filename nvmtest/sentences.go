@@ -6,7 +6,7 @@ import "fmt"
 // that is broken. A test compares them with the text of package nvm; those that
 // begin with "io." are from the documentation of package io.
 const (
-	sRange   = "an access that is not inside [0, Geometry().Size) as a whole returns 0 and [ErrRange]; it is never clipped"
+	sRange   = "an access that is not inside [0, Geometry().Size) as a whole returns 0 and [ErrRange], whatever its alignment; it is never clipped"
 	sZero    = "An access of length zero at an offset in [0, Size] does nothing and returns nil, whatever its alignment"
 	sAlign   = "a program that does not start and end at a multiple of Geometry().ProgramSize, or that crosses a multiple of a non-zero PageSize, and an erase that does not start and end at an erase block's border return 0 and [ErrAlign] and change nothing"
 	sFailure = "when the medium fails, n says how many leading bytes were done for certain"
@@ -27,7 +27,7 @@ const (
 	sCoherent = "must show each program and erase that returned"
 	sFaults   = "Writing to it faults"
 	sRemap    = "Remap returns a fresh read-only mapping under the rules of Bytes in which the swapped pairs of spans have changed places"
-	sRemapBad = "Spans of a pair have equal length and are multiples of the page size; errors.ErrUnsupported if they are not"
+	sRemapBad = "Spans of a pair have equal length, are multiples of the page size and do not overlap; errors.ErrUnsupported if they are not, or do"
 	sEarlier  = "Earlier mappings stay valid and unchanged"
 
 	sHasBad  = "A memory whose Geometry says BadBlocks implements it"

@@ -3,8 +3,10 @@ package mmap
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -97,6 +99,43 @@ func BenchmarkMemory(b *testing.B) {
 			nvmtest.Benchmark(b, config(Options{Geometry: g, Direct: mode.direct}))
 		})
 	}
+}
+
+// plain is what a read costs at the least: a bounds test and a copy.
+type plain []byte
+
+func (p plain) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 || off > int64(len(p)) || int64(len(b)) > int64(len(p))-off {
+		return 0, nvm.ErrRange
+	}
+	return copy(b, p[off:]), nil
+}
+
+// BenchmarkRead compares ReadAt with the plain copy, through the same interface.
+func BenchmarkRead(b *testing.B) {
+	g := rewrite
+	g.Size = 1 << 20
+	shadow := opened(b, made(b, g), nil)
+	direct := opened(b, made(b, g), &Options{Direct: true})
+	for _, size := range []int{16, 256, 4096} {
+		for _, c := range []struct {
+			name string
+			r    io.ReaderAt
+		}{{"plain", plain(shadow.Bytes())}, {"shadow", shadow}, {"direct", direct}} {
+			b.Run(fmt.Sprintf("size=%d/mem=%s", size, c.name), func(b *testing.B) {
+				p := make([]byte, size)
+				b.ReportAllocs()
+				var off int64
+				for b.Loop() {
+					if _, err := c.r.ReadAt(p, off); err != nil {
+						b.Fatal(err)
+					}
+					off = (off + int64(size)) & (256<<10 - 1)
+				}
+			})
+		}
+	}
+	runtime.KeepAlive(shadow)
 }
 
 // TestAllocations: an access costs no memory, in any mode and class.

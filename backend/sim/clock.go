@@ -3,8 +3,6 @@ package sim
 import (
 	"math"
 	"time"
-
-	"github.com/nanolock/nanolock/nvm"
 )
 
 // Elapsed returns how much virtual time has passed since New. No method looks
@@ -23,10 +21,13 @@ func (f *Flash) Advance(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	f.now += min(d, math.MaxInt64-f.now)
+	f.pass(d)
 	f.m.decay(d, stream{seed: mix(f.part.Seed, forRetention, f.draws)})
 	f.draws++
 }
+
+// pass lets the clock run; at the end of its range, after 292 years, it stops.
+func (f *Flash) pass(d time.Duration) { f.now += min(d, math.MaxInt64-f.now) }
 
 // duration is how long o takes (F24): near the typical time, rarely near the
 // longest, and longer in a worn block (F13).
@@ -52,7 +53,7 @@ func (r Range) draw(s stream, slow float64) time.Duration {
 		// The eighth power keeps the median within one percent of the way up.
 		d += float64(r.Max-r.Typ) * math.Pow(s.unit(), 8)
 	}
-	return time.Duration(min(d*(1+slow), math.MaxInt64/4))
+	return time.Duration(min(d*(1+slow), math.MaxInt64/2))
 }
 
 func (t *Timing) read(n int64) time.Duration { return t.Read + time.Duration(n)*t.ReadByte }
@@ -64,29 +65,4 @@ func (t *Timing) erase(size int64) (r Range) {
 		}
 	}
 	return r
-}
-
-// FlipBit inverts bit (0..7) of the byte at off, as a leaked or disturbed cell
-// does (F15). A second flip undoes the first, a program or erase of the bit
-// settles it.
-func (f *Flash) FlipBit(off int64, bit uint) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if bit > 7 || off < 0 || off >= f.part.Geometry.Size {
-		return nvm.ErrRange
-	}
-	f.m.flip.put(off, f.m.flip.at(off)^1<<bit)
-	return nil
-}
-
-// Loosen makes the bits of mask in the byte at off unstable, as a torn program
-// does (F7), for tests that want them at an exact place.
-func (f *Flash) Loosen(off int64, mask byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if off < 0 || off >= f.part.Geometry.Size {
-		return nvm.ErrRange
-	}
-	f.m.weak.put(off, f.m.weak.at(off)|mask)
-	return nil
 }

@@ -88,7 +88,10 @@ func (c *Config) validate() error {
 	case c.World > RandomBoot:
 		return refuse("unknown world %d", c.World)
 	}
-	return c.validateParts()
+	if err := c.validateParts(); err != nil {
+		return err
+	}
+	return c.Faults.validate(c)
 }
 
 func (c *Config) validateParts() error {
@@ -105,12 +108,34 @@ func (c *Config) validateParts() error {
 	case c.ECC.Correct < 0 || c.ECC.Unit == 0 && c.ECC.Correct > 0:
 		return refuse("ECC corrects %d bits of units of %d", c.ECC.Correct, c.ECC.Unit)
 	}
-	for i, e := range c.Timing.Erase {
-		if e.Size <= 0 || i > 0 && e.Size <= c.Timing.Erase[i-1].Size {
+	return c.Timing.validate()
+}
+
+// Bounds of times: they keep every sum inside a time.Duration.
+const (
+	maxTime     = time.Hour
+	maxReadByte = time.Millisecond
+)
+
+func (t *Timing) validate() error {
+	ranges := []Range{t.Program, {t.Read, t.Read}}
+	for _, e := range t.Erase {
+		ranges = append(ranges, e.Range)
+	}
+	for _, r := range ranges {
+		if min(r.Typ, r.Max) < 0 || max(r.Typ, r.Max) > maxTime {
+			return refuse("times %v, %v are not in 0..%v", r.Typ, r.Max, maxTime)
+		}
+	}
+	if t.ReadByte < 0 || t.ReadByte > maxReadByte {
+		return refuse("%v per byte is not in 0..%v", t.ReadByte, maxReadByte)
+	}
+	for i, e := range t.Erase {
+		if e.Size <= 0 || i > 0 && e.Size <= t.Erase[i-1].Size {
 			return refuse("erase times are not in ascending order of size")
 		}
 	}
-	return c.Faults.validate(c)
+	return nil
 }
 
 // part is a Config with what follows from it; never written after New, so that

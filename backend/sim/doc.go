@@ -58,7 +58,7 @@
 //	F12  failure reported                Rule; ErrFailed                         op.go
 //	F13  wear-out                        Faults.Wear; Flash.Wear                 decay.go
 //	F14  read disturb                    Faults.Disturb                          decay.go
-//	F15  retention                       Faults.Retention, Advance; FlipBit      decay.go, clock.go
+//	F15  retention                       Faults.Retention, Advance; FlipBit      decay.go, offboard.go
 //	F16  bad blocks                      Config.BadPPM, MarkBad, Faults.GrowBad  bad.go
 //	F17  ECC                             Config.ECC; ECCError, ReadECC           read.go
 //	F18  cache lost until synced         Config.Cached; Unsynced, CutUnsynced    cache.go

@@ -27,7 +27,7 @@ var (
 )
 
 // ECCError is a read of a unit with more wrong bits than the part corrects
-// (F17). No byte of that unit was returned.
+// (F17). No byte of that unit was returned. It matches nvm.ErrUncorrectable.
 type ECCError struct {
 	Span nvm.Span // the unit
 	Bits int      // wrong bits; 0 if a torn program or erase left no code word at all
@@ -37,6 +37,9 @@ type ECCError struct {
 func (e *ECCError) Error() string {
 	return fmt.Sprintf("sim: uncorrectable unit %v: %d wrong bits", e.Span, e.Bits)
 }
+
+// Is matches nvm.ErrUncorrectable.
+func (e *ECCError) Is(target error) bool { return target == nvm.ErrUncorrectable }
 
 func refuse(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, a...))

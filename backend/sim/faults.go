@@ -10,15 +10,15 @@ import (
 // obeys its program class, and a power cut can leave every torn state, but
 // what was settled stays.
 type Faults struct {
-	Over        Over   // F2: what a second program of a unit does on a ClearBits part
-	MaxPrograms int    // F2: programs of a page between erases before bits get unstable; 0 = no limit, at most 254
-	PageWrap    bool   // F3: a program across the page's end wraps to its start instead of nvm.ErrAlign
-	Without     Torn   // F4–F10, F18: torn states that are left out
-	Collateral  Scope  // F8: how far the damage of a torn program reaches
-	WeakPPM     uint32 // F10: per million, a bit programmed into a unit with unstable bits is unstable too
-	Rules       []Rule // F11, F12: operations that fail
-	Wear        Wear   // F13
-	Disturb     Disturb
+	Over        Over    // F2: what a second program of a unit does on a ClearBits part
+	MaxPrograms int     // F2: programs of a page between erases before bits get unstable; 0 = no limit, at most 254
+	PageWrap    bool    // F3: a program across the page's end wraps to its start instead of nvm.ErrAlign
+	Without     Torn    // F4–F10, F18: torn states that are left out
+	Collateral  Scope   // F8: how far the damage of a torn program reaches
+	WeakPPM     uint32  // F10: per million, a bit programmed into a unit with unstable bits is unstable too
+	Rules       []Rule  // F11, F12: operations that fail
+	Wear        Wear    // F13: blocks wear out
+	Disturb     Disturb // F14: reads disturb their neighbours
 	Retention   float64 // F15: flips per programmed bit and hour on a new block; see Flash.Advance
 	GrowBad     bool    // F16: a block whose program or erase fails becomes bad (Geometry.BadBlocks)
 }

@@ -153,7 +153,7 @@ func (f *Flash) ReadECC(p []byte, off int64) (n, corrected int, err error) {
 	f.stats.Reads++
 	f.stats.BytesRead += uint64(n)
 	f.stats.CorrectedBits += uint64(corrected)
-	f.now += f.part.Timing.read(s.Len)
+	f.pass(f.part.Timing.read(s.Len))
 	return n, corrected, err
 }
 

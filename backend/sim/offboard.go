@@ -19,8 +19,9 @@ type Snapshot struct{ f *Flash }
 func (f *Flash) Snapshot() *Snapshot { return &Snapshot{f.Clone()} }
 
 // Restore puts the content, with its wear and bad blocks, back into the part.
-// Time, counts and the boot go on. A snapshot of a part of another Config is
-// refused with ErrConfig.
+// Time, counts and the boot go on. A snapshot of a part that is neither this one
+// nor a clone of it is refused with ErrConfig; between such parts use Peek and
+// Poke.
 func (f *Flash) Restore(s *Snapshot) error {
 	if s == nil || s.f == nil || s.f.part != f.part {
 		return refuse("the snapshot is of another part")
@@ -67,16 +68,55 @@ func (m *medium) poke(want []byte, off int64) {
 	m.weak.wipe(off, s.Len)
 	m.flip.wipe(off, s.Len)
 	m.eachUnit(s, func(u nvm.Span) { m.poison.wipe(u.Off/u.Len, 1) })
-	if m.part.Geometry.Program != nvm.OncePage {
-		return
+	if m.part.Geometry.Program == nvm.OncePage {
+		m.part.blocks(s, func(b nvm.Span) bool { m.recount(b); return true })
 	}
-	ps := m.part.Geometry.ProgramSize
-	for at := off - off%ps; at < s.End(); at += ps {
-		m.used.wipe(at/ps, 1)
-		if unit := (nvm.Span{Off: at, Len: ps}); !zero(m.load(unit).cell) {
-			m.mark(unit)
+}
+
+// recount works out from the content of b which units are programmed and which
+// pages are behind the last one.
+func (m *medium) recount(b nvm.Span) {
+	p, k, cell := m.part, m.mutBlock(b), m.load(b).cell
+	ps := p.Geometry.ProgramSize
+	m.used.wipe(b.Off/ps, b.Len/ps)
+	k.top = 0
+	for at := int64(0); at < b.Len; at += ps {
+		if !zero(cell[at : at+ps]) {
+			m.used.put((b.Off+at)/ps, 1)
+			k.top = at/p.page + 1
 		}
 	}
+}
+
+// FlipBit inverts bit (0..7) of the byte at off, as a leaked or disturbed cell
+// does (F15). A second flip undoes the first, a program or erase of the bit
+// settles it.
+func (f *Flash) FlipBit(off int64, bit uint) error {
+	if bit > 7 {
+		return nvm.ErrRange
+	}
+	return f.spoil(off, func(m *medium) { m.flip.put(off, m.flip.at(off)^1<<bit) })
+}
+
+// Loosen makes the bits of mask in the byte at off unstable, as a torn program
+// does (F7), for tests that want them at an exact place.
+func (f *Flash) Loosen(off int64, mask byte) error {
+	return f.spoil(off, func(m *medium) { m.weak.put(off, m.weak.at(off)|mask) })
+}
+
+// spoil does damage at off, to the cells and to the cache in front of them alike:
+// a cut does not heal it.
+func (f *Flash) spoil(off int64, damage func(*medium)) error {
+	if err := f.part.Geometry.CheckRead(off, 1); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	damage(&f.m)
+	if f.part.Cached {
+		damage(&f.durable)
+	}
+	return nil
 }
 
 // Fingerprint is equal for parts that hold the same content and will read and

@@ -129,7 +129,7 @@ func (f *Flash) perform(o *Operation) error {
 	if f.cutDuring(o, d) {
 		return ErrNoPower
 	}
-	f.now += d
+	f.pass(d)
 	for _, r := range f.part.Faults.Rules {
 		if r.hits(o.kind, o.index) {
 			return f.fail(o, r)

@@ -127,6 +127,13 @@ func TestClock(t *testing.T) {
 	if d := hybrid.Elapsed() - last; d != 10*us {
 		t.Errorf("a read took %v", d)
 	}
+	used := open(t, "TINY-NOR", func(c *Config) { c.Timing.Erase = []EraseTime{{64, Range{ms, 0}}} })
+	for range 11 { // 1.0, 1.1, … 2.0 ms: a worn block is slow
+		erase(t, used, 0, 64)
+	}
+	if d := used.Elapsed(); d < 16*ms || d > 17*ms {
+		t.Errorf("eleven erases of ten took %v", d)
+	}
 	worn := Range{Typ: ms}
 	if a, b := worn.draw(stream{}, 0), worn.draw(stream{}, 1); a != ms || b != 2*ms {
 		t.Errorf("worn: %v, %v", a, b)
@@ -311,6 +318,34 @@ func TestPeekPoke(t *testing.T) {
 		if _, err := f.WriteAt(seq(16, 1), 16); !errors.Is(err, nvm.ErrProgrammed) {
 			t.Errorf("%s: poked unit: %v", name, err)
 		}
+	}
+}
+
+// A NAND block that was rewritten off the board goes on behind its last page.
+func TestPokeOrder(t *testing.T) {
+	f := open(t, "TINY-NAND", nil)
+	write(t, f, 48, seq(16, 1)...)
+	if err := f.Poke(append(seq(16, 1), bytes.Repeat([]byte{0xFF}, 48)...), 0); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, 16, seq(16, 2)...)
+	if _, err := f.WriteAt(seq(16, 2), 0); !errors.Is(err, nvm.ErrProgrammed) {
+		t.Errorf("poked page: %v", err)
+	}
+	if err := f.Poke(bytes.Repeat([]byte{0xFF}, 64), 0); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, 0, seq(16, 3)...)
+}
+
+// Damage to a cached disk outlives a cut.
+func TestDamageIsDurable(t *testing.T) {
+	f := open(t, "TINY-CACHE", nil)
+	if err := f.FlipBit(3, 1); err != nil {
+		t.Fatal(err)
+	}
+	if f.Reboot(); read(t, f, 3, 1)[0] != 2 {
+		t.Error("a cut healed it")
 	}
 }
 

@@ -37,8 +37,12 @@ var presets = []Config{
 	spiNOR("MX25L25645G", 32*mib, 4*kib, 256, Range{256 * us, 3 * ms}, Range{30 * ms, 420 * ms}),
 	// T: 2 MB/s = 128 µs a page, max 1.8 ms; 4 K 50/400 ms; 100 k erases, 20 years.
 	spiNOR("MT25QL256", 32*mib, 4*kib, 256, Range{128 * us, 1800 * us}, Range{50 * ms, 400 * ms}),
-	// S: page max 750 µs, 64 K max 650 ms, 100 k.
-	spiNOR("S25FL256S-64K", 32*mib, 64*kib, 256, Range{250 * us, 750 * us}, Range{217 * ms, 650 * ms}),
+	// S: page max 750 µs, 4 K and 64 K max 650 ms, 100 k; 32 parameter sectors of
+	// 4 K at the bottom, the rest 64 K.
+	withAreas(spiNOR("S25FL256S-64K", 32*mib, 4*kib, 256, Range{250 * us, 750 * us}, Range{217 * ms, 650 * ms}),
+		EraseTime{64 * kib, Range{217 * ms, 650 * ms}},
+		nvm.EraseArea{Len: 128 * kib, EraseSize: 4 * kib},
+		nvm.EraseArea{Len: 32*mib - 128*kib, EraseSize: 64 * kib}),
 	// S: the variant of 512-byte pages and 256 K sectors, max 1875 ms.
 	spiNOR("S25FL256S-256K", 32*mib, 256*kib, 512, Range{250 * us, 750 * us}, Range{625 * ms, 1875 * ms}),
 	// S: 8 × 4 K and 224 K in front of 255 × 256 K; 4 K parts as on the S25FL.

@@ -124,10 +124,12 @@ func (m *medium) decode(dst []byte, u nvm.Span, e eye) (int, error) {
 		return 0, &ECCError{Span: u}
 	}
 	m.raw(dst, u.Off, e)
-	if zero(dst) {
-		return 0, nil // all erased is a code word of its own: an erase need not write ECC
-	}
 	want := make([]byte, u.Len)
+	if m.flip.read(want, u.Off); zero(dst) && zero(want) {
+		// Erased, and not by chance: all bits of the unit, those of its ECC among
+		// them, read so. All erased is a code word of its own.
+		return 0, nil
+	}
 	m.cell.read(want, u.Off)
 	wrong := 0
 	for i := range want {

@@ -56,7 +56,6 @@ func (t *tearing) repoison() {
 		lo := u.Off - t.w.span.Off
 		now, old := t.w.cell[lo:lo+u.Len], t.pre.cell[lo:lo+u.Len]
 		switch {
-		case string(now) == string(old) && t.o.kind == Erase:
 		case t.arrived(lo, now):
 			t.m.poison.wipe(u.Off/u.Len, 1)
 		case string(now) != string(old):

@@ -162,7 +162,8 @@ func spread(lo, hi, n int, full bool) (at []int) {
 
 // Torn yields the states in which a cut can leave the operation, up to tier, in
 // an order that never changes. Each is forked, not re-run: it costs a Clone and
-// what is torn. Without a hook there is no state before, and nothing is yielded.
+// what is torn. On a cached part what was queued before has reached the medium in
+// these states, and the subsets in which it has not (F18) come last.
 func (o *Operation) Torn(tier Tier) iter.Seq[TornState] {
 	return func(yield func(TornState) bool) {
 		if o.pre == nil {
@@ -230,7 +231,7 @@ func (o *Operation) leave(c class, arg int) *Flash {
 		c.tear(t, arg)
 		t.done()
 	case c.name == "done":
-		f.now += f.duration(o)
+		f.pass(f.duration(o))
 		change{o, Whole}.to(&f.m)
 	}
 	if f.part.Cached { // what was queued before reached the medium; see unsynced for the rest

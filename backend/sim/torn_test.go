@@ -239,7 +239,7 @@ func TestDeterministic(t *testing.T) {
 				f.SetWorld(RandomRead)
 				p := make([]byte, 256)
 				n, err := f.ReadAt(p, 0)
-				out = append(out, fmt.Sprint(s.ID, f.Fingerprint(), n, err, p))
+				out = append(out, fmt.Sprint(s.ID, f.Fingerprint(), n, err, string(p)))
 			}
 		}
 		return out
@@ -337,6 +337,22 @@ func TestUnstableSettles(t *testing.T) {
 	}
 	if f.Loosen(256, 1) == nil || f.Loosen(-1, 1) == nil {
 		t.Error("outside")
+	}
+}
+
+// A weak erase leaves bits unstable that already were.
+func TestWeakEraseOfUnstable(t *testing.T) {
+	f := open(t, "TINY-NOR", nil)
+	if err := f.Loosen(70, 0x81); err != nil {
+		t.Fatal(err)
+	}
+	f.CutAtOp(0, "weak.0")
+	if err := f.Erase(64, 64); !errors.Is(err, ErrNoPower) {
+		t.Fatal(err)
+	}
+	f.PowerOn()
+	if p, e := image(t, f, AllProgrammed)[70], image(t, f, AllErased)[70]; p != 0x7E || e != 0xFF {
+		t.Errorf("%02x, %02x", p, e)
 	}
 }
 
