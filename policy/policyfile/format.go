@@ -140,7 +140,10 @@ func (w *writer) access(indent int, a policy.Access) {
 // quote leaves plain words alone and quotes whatever YAML could read as
 // something else.
 func quote(s string) string {
-	plain := s != "" && s != "true" && s != "false" && s != "null" && s != "yes" && s != "no" && s != "on" && s != "off"
+	plain := s != ""
+	for _, word := range [...]string{"true", "false", "null", "yes", "no", "on", "off"} {
+		plain = plain && !strings.EqualFold(s, word)
+	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
