@@ -63,6 +63,8 @@ type pieceAnswer struct {
 	Verdict string `json:"verdict"` // allow, metered, blank or deny
 }
 
+func (p pieceAnswer) span() nvm.Span { return nvm.Span{Off: p.Off, Len: p.Len} }
+
 var verdictNames = map[policy.Verdict]string{
 	policy.Deny: "deny", policy.Blank: "blank", policy.Metered: "metered", policy.Allow: "allow",
 }
@@ -178,6 +180,10 @@ func (a *app) printAnswer(q *question, t *policy.Table, d policy.Decision, piece
 		return
 	}
 	const most = 32
+	wide := 0
+	for _, p := range pieces[:min(most, len(pieces))] {
+		wide = max(wide, len(p.span().String()))
+	}
 	for i, p := range pieces {
 		if i == most {
 			a.printf("  and %d more pieces; --json lists them\n", len(pieces)-most)
@@ -187,7 +193,7 @@ func (a *app) printAnswer(q *question, t *policy.Table, d policy.Decision, piece
 		if p.Region != "" {
 			name = fmt.Sprintf("%q (id %d)", p.Region, p.ID)
 		}
-		a.printf("  %s  %-7s  %s: %s\n", nvm.Span{Off: p.Off, Len: p.Len}, p.Verdict, name, p.Rule)
+		a.printf("  %s  %-7s  %s: %s\n", pad(p.span().String(), wide), p.Verdict, name, p.Rule)
 	}
 	switch {
 	case d.Blank:

@@ -72,7 +72,8 @@ func (a *app) draw(c *cobra.Command, file string, d *drawing, pic *flashpic.Pict
 		if width == 0 {
 			width = a.style.width
 		}
-		return flashpic.Text(a.out, pic, flashpic.TextOptions{Width: width, Color: a.style.color, UTF8: a.style.utf8, All: d.all})
+		o := flashpic.TextOptions{Width: width, Color: a.style.color, UTF8: a.style.utf8, All: d.all}
+		_ = flashpic.Text(a.out, pic, o) // a.out remembers
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (a *app) policyCommand() *cobra.Command {
   nanolock policy explain router.yaml write bootloader`,
 		RunE: onlyCommands,
 	}
-	c.AddCommand(a.checkCommand(), a.lintCommand(), a.planCommand(), a.explainCommand())
+	c.AddCommand(a.checkCommand(), a.lintCommand(), a.planCommand(), a.explainCommand(), a.importCommand())
 	return c
 }
 

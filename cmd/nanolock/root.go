@@ -16,7 +16,7 @@ func (a *app) root() *cobra.Command {
 policy. This command works on policies and images at a desk. It never changes an
 image: what it attacks is a copy.`,
 		Example: `  nanolock attack                                   the catalogue against a built-in example
-  nanolock policy import --mtdparts "$(cat /proc/cmdline)" --size 16MiB -o router.yaml
+  nanolock policy import --mtdparts "$(cat /proc/cmdline)" --size 16MiB --granule 64KiB
   nanolock policy lint router.yaml
   nanolock map router.yaml --svg flash-map.svg
   nanolock attack --policy router.yaml --image dump.bin`,
@@ -26,6 +26,7 @@ image: what it attacks is a copy.`,
 			return a.setStyle()
 		},
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              cobra.ArbitraryArgs, // onlyCommands says it better
 		RunE:              onlyCommands,
 	}
 	root.SetOut(a.out)
@@ -61,6 +62,7 @@ func onlyCommands(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	hint := "see " + c.CommandPath() + " --help"
+	c.SuggestionsMinimumDistance = 2
 	if s := c.SuggestionsFor(args[0]); len(s) > 0 {
 		hint = "did you mean " + strings.Join(s, " or ") + "?"
 	}
