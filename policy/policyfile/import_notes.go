@@ -43,21 +43,21 @@ func (im *importer) noteSource() {
 
 // noteRegions explains what was guessed of each region, and what is open.
 func (im *importer) noteRegions() {
-	opened := false
 	for _, l := range im.leaves {
 		if l.boot != "" {
 			im.note("%q was taken for boot code because %s", l.name, l.boot)
 		}
 		if l.open {
-			opened = true
 			im.noteOpen(l)
 		}
 	}
 	if split := im.containers(); len(split) > 0 {
 		im.note("partitions with others inside became those and the rest of them: %s", capped(quoted(split), ", "))
 	}
-	if !opened {
-		im.note("every region may be read by any host, and none may be written or erased; open what a host has to change (--writable NAME)")
+	if len(im.o.Writable) == 0 {
+		im.note("any host may read every region, and none may write or erase one; open what a host has to change (--writable NAME)")
+	} else {
+		im.note("any host may read every region, and change those that were opened: %s", capped(quoted(im.o.Writable), ", "))
 	}
 }
 
@@ -84,11 +84,12 @@ func (im *importer) noteOpen(l leaf) {
 	}
 	w, blocks := im.wear(l.span), im.inward(l.span)
 	if blocks == 0 {
-		im.note("%q was opened, but has no whole erase block of its own", l.name)
+		im.note("%q was opened, but has no whole erase block of its own: the ledger allows it %d erases a day", l.name, w.Erases)
+		return
 	}
-	im.note("%q may be written and erased by any host: %d erases a day, which is %d for each of its %d blocks: %d cycles then last ten years (%d / 3650); "+
+	im.note("%q was opened with a ledger of %d erases a day, %d for each of its erase blocks (%d): %d cycles then last ten years (%d / 3650); "+
 		"the ledger adds up all blocks, so a host that spends it on one block wears that one out in %d days; correct it by the data sheet",
-		l.name, w.Erases, erasesPerDay, max(blocks, 1), cycles, cycles, cycles/int64(w.Erases))
+		l.name, w.Erases, erasesPerDay, blocks, cycles, cycles, cycles/int64(w.Erases))
 }
 
 // gaps are the spans without a region, in order.

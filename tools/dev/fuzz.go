@@ -68,7 +68,10 @@ func fuzzTargets(root string) ([]fuzzTarget, error) {
 
 func (t fuzzTarget) fuzz(root string, d time.Duration) (execs string, err error) {
 	c := goCmd(t.module, []string{firmware(root)},
-		"test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+d.String(), t.pattern)
+		"test", "-run=^$", "-fuzz=^"+t.name+"$", "-fuzztime="+d.String(),
+		// By default Go spends up to a minute on making one input smaller,
+		// and counts no executions meanwhile.
+		"-fuzzminimizetime=10x", t.pattern)
 	var out bytes.Buffer
 	err = show(&out, c)
 	execs = "0"
