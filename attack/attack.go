@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/nvm"
@@ -46,6 +47,8 @@ type Config struct {
 	// fault of a read-only mapping into a panic that is caught. Leave it out where
 	// a fault would stop the process.
 	Faults bool
+	// Patience is how long a lock may take before it counts as hanging; 0 = 10 s.
+	Patience time.Duration
 }
 
 // Attack is one entry of the catalogue.

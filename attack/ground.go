@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/policy"
@@ -33,6 +34,9 @@ func newGround(c Config) (*ground, error) {
 	}
 	if c.State == 0 {
 		c.State = policy.Deployed
+	}
+	if c.Patience == 0 {
+		c.Patience = 10 * time.Second
 	}
 	c.Policy = c.Policy.Clone()
 	g := &ground{c: c, damage: map[string]Digest{}}

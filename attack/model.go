@@ -28,6 +28,7 @@ type used struct {
 	mark    int64          // end of what was programmed since all was last erased
 	live    map[int64]bool // blocks that hold appended bytes
 	sealed  bool
+	told    bool // sealed by Lock.Seal, so that the lock has to say so
 }
 
 // subject is who asks.

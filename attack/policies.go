@@ -27,18 +27,16 @@ var policies = []Attack{
 
 // refuses fails a lock that starts with p, or refuses without saying why.
 func (t *Target) refuses(what string, mem nvm.NVM, p *policy.Policy) {
-	t.Within(func() {
-		t.tried++
-		sys, err := t.g.c.New(mem, p, &nanolock.Config{State: t.State, Persist: t.durable})
-		switch {
-		case err == nil:
-			t.Fail(Breach{What: "the lock starts with " + what, Advice: t.bite(sys)})
-		case !errors.Is(err, policy.ErrInvalid) && !errors.Is(err, policy.ErrUnsupported) && !errors.Is(err, nanolock.ErrMemory):
-			t.Fail(Breach{What: fmt.Sprintf("%s is refused without a typed error: %v", what, err)})
-		default:
-			t.refused++
-		}
-	})
+	t.tried++
+	sys, err := t.g.c.New(mem, p, &nanolock.Config{State: t.State, Persist: t.durable})
+	switch {
+	case err == nil:
+		t.Fail(Breach{What: "the lock starts with " + what + t.bite(sys)})
+	case !errors.Is(err, policy.ErrInvalid) && !errors.Is(err, policy.ErrUnsupported) && !errors.Is(err, nanolock.ErrMemory):
+		t.Fail(Breach{What: fmt.Sprintf("%s is refused without a typed error: %v", what, err)})
+	default:
+		t.refused++
+	}
 }
 
 // bite shows what a lock over a bad policy lets a host do.
@@ -48,7 +46,7 @@ func (t *Target) bite(sys System) string {
 	}
 	defer func() { _ = sys.Close() }()
 	if _, err := sys.Host().WriteAt(t.payload(t.Geo.ProgramSize), 0); err == nil {
-		return "a host may program its first byte"
+		return ", and a host may program its first byte"
 	}
 	return ""
 }
@@ -171,14 +169,10 @@ func malformedMemory(t *Target) error {
 }
 
 func hugePolicy(t *Target) error {
-	many := func(n int) []policy.Region {
-		rs := make([]policy.Region, n)
-		for i := range rs {
-			rs[i] = policy.Region{ID: uint32(i + 1), Name: fmt.Sprint(i), Span: nvm.Span{Off: int64(i), Len: 1}}
-		}
-		return rs
-	}
-	t.spoil("more regions than the limit", func(p *policy.Policy) { p.Map = many(policy.MaxRegions + 1) })
+	t.spoil("more regions than the limit", func(p *policy.Policy) { p.Map = make([]policy.Region, policy.MaxRegions+1) })
+	t.spoil("more hidden areas than the limit", func(p *policy.Policy) {
+		p.Memory.Hidden = make([]policy.Area, policy.MaxRegions+1)
+	})
 	t.spoil("more authorities than the limit", func(p *policy.Policy) {
 		for i := range policy.MaxAuthorities + 1 {
 			p.Authorities = append(p.Authorities, policy.Authority{Name: fmt.Sprint("a", i), Suite: policy.Ed25519})
@@ -191,7 +185,7 @@ func hugePolicy(t *Target) error {
 		}
 		p.Authorities = append(p.Authorities, a)
 	})
-	t.spoil("a name beyond the limit", func(p *policy.Policy) { p.Map[0].Name = string(make([]byte, 1<<16)) })
+	t.spoil("a name beyond the limit", func(p *policy.Policy) { p.Map[0].Name = string(make([]byte, policy.MaxName+1)) })
 	return nil
 }
 

@@ -214,7 +214,7 @@ func (t *Target) held(s *Subject, first, second func()) {
 	})
 	select {
 	case <-came:
-	case <-time.After(25 * time.Millisecond):
+	case <-time.After(10 * time.Millisecond):
 	}
 	close(release)
 	t.Within(all.Wait)
@@ -309,7 +309,7 @@ func hammer(t *Target) error {
 	var all sync.WaitGroup
 	stop := make(chan struct{})
 	go func() { // a floor under the time, whatever the schedule is
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(12 * time.Millisecond)
 		close(stop)
 	}()
 	var subjects []*Subject
@@ -336,6 +336,7 @@ func hammer(t *Target) error {
 		t.End(subjects[0])
 		t.End(subjects[1])
 		_ = t.SetPolicy(strict(t.Policy), t.State)
+		time.Sleep(2 * time.Millisecond) // for those who have not heard of it
 		t.Freeze()
 		all.Wait()
 	})

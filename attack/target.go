@@ -129,13 +129,10 @@ func (t *Target) Failed() bool {
 	return t.chip.breach != nil
 }
 
-// patience is how long a lock may take for what takes it microseconds.
-const patience = 750 * time.Millisecond
-
 // Within runs f and tells whether it came back in time. A lock that hangs is
 // beaten.
 func (t *Target) Within(f func()) bool {
-	if t.Returns(f) {
+	if t.returns(f) {
 		return true
 	}
 	t.hung = true
@@ -143,8 +140,8 @@ func (t *Target) Within(f func()) bool {
 	return false
 }
 
-// Returns runs f in a goroutine and waits for a moment.
-func (t *Target) Returns(f func()) bool {
+// returns runs f in a goroutine and waits for it as long as the Config says.
+func (t *Target) returns(f func()) bool {
 	done := make(chan any, 1)
 	go func() {
 		defer func() { done <- recover() }()
@@ -156,7 +153,7 @@ func (t *Target) Returns(f func()) bool {
 			panic(v)
 		}
 		return true
-	case <-time.After(patience):
+	case <-time.After(t.g.c.Patience):
 		return false
 	}
 }
@@ -211,7 +208,7 @@ func (t *Target) counters() {
 				t.chip.fail(Breach{What: fmt.Sprintf("the ledger counts %d of %d erases", got.Erases, u.erases), Region: r.Name, Rule: rule + ": wear"})
 			case got.Mark < u.mark:
 				t.chip.fail(Breach{What: fmt.Sprintf("the mark fell from %d to %d", u.mark, got.Mark), Region: r.Name, Rule: rule + ": write: append"})
-			case u.sealed && !got.Sealed:
+			case u.told && !got.Sealed:
 				t.chip.fail(Breach{What: "the seal is gone", Region: r.Name, Rule: rule + ": write: once"})
 			}
 		}

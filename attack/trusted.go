@@ -67,7 +67,8 @@ func (t *Target) Seal(region string) error {
 	}
 	t.chip.mu.Lock()
 	defer t.chip.mu.Unlock()
-	t.chip.m.of(t.Policy.Region(region).ID).sealed = true
+	u := t.chip.m.of(t.Policy.Region(region).ID)
+	u.sealed, u.told = true, true
 	return nil
 }
 

@@ -5,8 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nanolock/nanolock/attack"
 	"github.com/nanolock/nanolock/attack/broken"
@@ -15,17 +18,24 @@ import (
 
 var update = flag.Bool("update", false, "write MATRIX.md")
 
-// beaten are the attacks that succeed on l in some world.
+// scheduled is the attack whose luck depends on the scheduler: which locks it
+// beats is not written down, that it beats one is tested.
+const scheduled = "revocation-hammer"
+
+// beaten are the attacks that succeed on l, each in the first world where it does.
 func beaten(t *testing.T, l broken.Lock) map[string]*attack.Breach {
 	out := map[string]*attack.Breach{}
 	for _, w := range worlds.All() {
-		rep, err := attack.Run(t.Context(), attack.Config{Policy: w.Policy, Open: w.Open, New: l.New, Faults: true})
+		attacks := slices.DeleteFunc(attack.Catalogue(), func(a attack.Attack) bool { return out[a.Name] != nil })
+		rep, err := attack.Run(t.Context(), attack.Config{
+			Policy: w.Policy, Open: w.Open, New: l.New, Attacks: attacks, Faults: true, Patience: 3 * time.Second,
+		})
 		if err != nil {
 			t.Errorf("%s in %s: %v", l.Name, w.Name, err)
 			continue
 		}
 		for _, r := range rep.Results {
-			if r.Verdict == attack.Beaten && out[r.Name] == nil {
+			if r.Verdict == attack.Beaten {
 				out[r.Name] = r.Breach
 			}
 		}
@@ -39,14 +49,14 @@ func TestSoundHolds(t *testing.T) {
 	}
 }
 
-// TestMatrix is the proof of the catalogue: every attack finds a bug, every bug
-// is found.
-func TestMatrix(t *testing.T) {
+// results runs the catalogue on every broken lock. Most of the time an attack on
+// concurrency waits, so that more workers than cores pay.
+func results(t *testing.T) []map[string]*attack.Breach {
 	locks := broken.Locks()
 	found := make([]map[string]*attack.Breach, len(locks))
 	var all sync.WaitGroup
 	next := make(chan int)
-	for range 2 {
+	for range 6 {
 		all.Go(func() {
 			for i := range next {
 				found[i] = beaten(t, locks[i])
@@ -58,49 +68,81 @@ func TestMatrix(t *testing.T) {
 	}
 	close(next)
 	all.Wait()
-	by := map[string][]string{}
+	return found
+}
+
+// TestMatrix is the proof of the catalogue: every attack finds a bug, every bug
+// is found.
+func TestMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the catalogue on every broken lock")
+	}
+	locks, found := broken.Locks(), results(t)
+	specific := map[string]bool{} // attacks that beat a lock which withstands most others
 	for i, l := range locks {
 		if len(found[i]) == 0 {
 			t.Errorf("lock %s (%s) loses to no attack", l.Name, l.Bug)
 		}
 		for name := range found[i] {
-			by[name] = append(by[name], l.Name)
+			specific[name] = specific[name] || len(found[i]) <= len(attack.Catalogue())/3
 		}
 	}
 	for _, a := range attack.Catalogue() {
-		if len(by[a.Name]) == 0 {
-			t.Errorf("attack %s (%s) beats no lock: padding", a.Name, a.Title)
+		if !specific[a.Name] {
+			t.Errorf("attack %s (%s) beats no lock but those that nearly all beat: padding", a.Name, a.Title)
 		}
 	}
 	table := matrix(locks, found)
 	t.Logf("\n%s", table)
-	compare(t, table)
-}
-
-func compare(t *testing.T, table []byte) {
 	const file = "MATRIX.md"
 	if *update {
 		if err := os.WriteFile(file, table, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	was, err := os.ReadFile(file)
-	if err != nil || !bytes.Equal(was, table) {
+	if was, err := os.ReadFile(file); err != nil || !bytes.Equal(was, table) {
 		t.Errorf("%s is not up to date (%v): run go test ./attack/broken -run Matrix -update", file, err)
 	}
 }
 
 func matrix(locks []broken.Lock, found []map[string]*attack.Breach) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%d %d\n", len(locks), len(attack.Catalogue()))
+	fmt.Fprintf(&b, "# Attacks and broken locks\n\n%d attacks, %d locks with one bug each. Every attack beats a lock, every lock loses.\nWritten by `go test ./attack/broken -run Matrix -update`; `%s` depends on the scheduler and is left out.\n", len(attack.Catalogue()), len(locks), scheduled)
+	b.WriteString("\n## What each bug loses to\n\n| lock | bug | attacks that beat it |\n|---|---|---|\n")
+	by := map[string][]string{}
 	for i, l := range locks {
-		fmt.Fprintf(&b, "%s: %d:", l.Name, len(found[i]))
-		if len(found[i]) < 8 {
-			for n := range found[i] {
-				fmt.Fprintf(&b, " %s", n)
+		var names []string
+		for _, a := range attack.Catalogue() {
+			if found[i][a.Name] != nil && a.Name != scheduled {
+				names = append(names, a.Name)
+				by[a.Name] = append(by[a.Name], l.Name)
 			}
 		}
-		fmt.Fprintln(&b)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", l.Name, l.Bug, list(names))
+	}
+	b.WriteString("\n## What each attack beats\n\n| attack | family | CWE | known from | locks it beats |\n|---|---|---|---|---|\n")
+	for _, a := range attack.Catalogue() {
+		fmt.Fprintf(&b, "| `%s`: %s | %s | %s | %s | %s |\n", a.Name, a.Title, a.Family, a.CWE, a.Case, list(by[a.Name]))
 	}
 	return b.Bytes()
+}
+
+func list(names []string) string {
+	if len(names) <= 6 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%d, among them %s", len(names), strings.Join(names[:4], ", "))
+}
+
+func TestLocksAreDistinct(t *testing.T) {
+	names, bugs := map[string]bool{}, map[string]bool{}
+	for _, l := range broken.Locks() {
+		if l.New == nil || names[l.Name] || bugs[l.Bug] {
+			t.Errorf("lock %q (%s) is there twice, or empty", l.Name, l.Bug)
+		}
+		names[l.Name], bugs[l.Bug] = true, true
+	}
+	if len(names) < 50 {
+		t.Errorf("%d broken locks", len(names))
+	}
 }
