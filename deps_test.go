@@ -65,6 +65,7 @@ var rooms = []room{
 	{"agent", 4, []string{"order"}},
 
 	// Locks that are broken on purpose: the catalogue has to catch each.
+	{"attack/internal/worlds", 2, []string{"policy", "nvm"}},
 	{"attack/broken", 5, []string{"attack", ".", "nvm", "policy"}},
 	{"fleet/...", 5, []string{"order", "manifest", "policy", "keystore", "cose"}},
 
