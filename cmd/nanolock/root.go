@@ -49,7 +49,7 @@ image: what it attacks is a copy.`,
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.policyCommand(), a.mapCommand())
+	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand())
 	add("more", a.versionCommand(), a.completionCommand(root))
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), jsonTopic())

@@ -57,4 +57,4 @@ func TestRouterImage(t *testing.T) {
 	}
 }
 
-const imageDigest = "855894a2b2bf38c6"
+const imageDigest = "963a4913770dcf88"

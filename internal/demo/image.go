@@ -24,6 +24,7 @@ func RouterImage(seed uint64) []byte {
 	b.firmware(b.at("firmware-b"), "OpenWrt 23.05.4", 1_721_001_600)
 	b.settings(b.at("rootfs_data"))
 	b.log(b.at("log"))
+	b.random(b.at("identity")[:0x1200])
 	return img
 }
 

@@ -2,6 +2,7 @@ package flashpic
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -31,6 +32,13 @@ func (t *text) table() {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
 		}
 	}
+	if t.nameWidth(width) < min(width[2], 16) {
+		width[3] = 0 // the colour and the legend say it as well
+		for i := range rows {
+			rows[i].dropClass()
+			width[4] = max(width[4], utf8.RuneCountInString(rows[i].col[4]))
+		}
+	}
 	width[2] = min(width[2], t.nameWidth(width))
 	for _, r := range rows {
 		t.row(r, width)
@@ -44,13 +52,21 @@ func (t *text) table() {
 
 // nameWidth is what the other columns leave for names.
 func (t *text) nameWidth(width [7]int) int {
-	left := t.o.Width - 2 - 2*6
+	left := t.o.Width - 2
 	for i, w := range width {
-		if i != 2 {
-			left -= w
+		if i != 2 && w > 0 {
+			left -= 2 + w
 		}
 	}
 	return max(left, 10)
+}
+
+// dropClass keeps what only the class says.
+func (r *row) dropClass() {
+	if r.class == Hidden {
+		r.col[4] = r.col[3]
+	}
+	r.col[3] = ""
 }
 
 func newRow(x *Piece, size int64) row {
@@ -78,7 +94,7 @@ func newRow(x *Piece, size int64) row {
 }
 
 func (t *text) row(r row, width [7]int) {
-	cells := r.col
+	cells := slices.Clone(r.col[:])
 	cells[2] = t.cut(cells[2], width[2])
 	for i := range cells {
 		pad := strings.Repeat(" ", max(width[i]-utf8.RuneCountInString(cells[i]), 0))
@@ -97,6 +113,9 @@ func (t *text) row(r row, width [7]int) {
 		for i := range cells {
 			cells[i] = t.paint("2", cells[i])
 		}
+	}
+	if width[3] == 0 {
+		cells = slices.Delete(cells, 3, 4)
 	}
 	t.line("%s  %s  %s%s", cells[0], cells[1], swatch, strings.Join(cells[2:], "  "))
 	if r.note != "" {
