@@ -69,15 +69,19 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	var b strings.Builder
+	s, join := f.err.Error(), "; "
+	if strings.Contains(s, "\n") { // several faults: a line for each
+		s, join = "\n  "+strings.ReplaceAll(s, "\n", "\n  "), "\n  "
+	} else if f.where != "" {
+		s = " " + s
+	}
 	if f.where != "" {
-		b.WriteString(f.where + ": ")
+		s = f.where + ":" + s
 	}
-	b.WriteString(f.err.Error())
 	if f.hint != "" {
-		b.WriteString("; " + f.hint)
+		s += join + f.hint
 	}
-	return b.String()
+	return s
 }
 
 func (f *failure) Unwrap() error { return f.err }

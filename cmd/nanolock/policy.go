@@ -25,8 +25,8 @@ func (a *app) policyCommand() *cobra.Command {
 // part is the memory that a policy is looked at for: what its file says, or what
 // flags say of the real part.
 type part struct {
-	program, erase, page, unit string
-	state                      string
+	program, erase, unit string
+	state                string
 }
 
 // flags adds those that describe the part, and the lifecycle state.

@@ -29,6 +29,8 @@ image: what it attacks is a copy.`,
 		Args:              cobra.ArbitraryArgs, // onlyCommands says it better
 		RunE:              onlyCommands,
 	}
+	root.Version, _ = buildVersion()
+	root.SetVersionTemplate("nanolock {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetIn(a.in)
@@ -106,7 +108,8 @@ happens. Fields keep their names and meaning; new ones may be added.
   policy explain  allow, blank, metered, rule, region, id, pieces
   policy import   source, yaml, notes, [output]
   map             size, granule, state, pieces, bytes: {class: n}, [svg]
-  attack          held, counts, policy, image, memory, notes, report
+  attack          held, counts, policy, image, memory, size, notes, took, report
+  attack --list   attacks: [{name, title, cwe, case, family}]
   version         version, go, revision
   completion      shell, script
 

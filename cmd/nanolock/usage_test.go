@@ -150,6 +150,9 @@ func TestVersion(t *testing.T) {
 	if r := do("version"); r.code != 0 || !strings.HasPrefix(r.out, "nanolock ") {
 		t.Errorf("%+v", r)
 	}
+	if r := do("--version"); r.code != 0 || !strings.HasPrefix(r.out, "nanolock ") {
+		t.Errorf("%+v", r)
+	}
 	if r := do("version", "--json"); !strings.Contains(r.out, `"go": "go`) {
 		t.Errorf("%+v", r)
 	}

@@ -167,8 +167,10 @@ func (x *Piece) label() string {
 // rules is read, write and erase as a reader expects them.
 func (x *Piece) rules() [3]string {
 	switch {
-	case x.Class == Hidden || x.Class == Free || x.Count > 1:
+	case x.Class == Hidden || x.Class == Free:
 		return [3]string{"-", "-", "-"}
+	case x.Count > 1:
+		return [3]string{"mixed", "mixed", "mixed"}
 	}
 	return [3]string{x.Access.Read.String(), x.Access.Write.String(), x.Access.Erase.String()}
 }

@@ -86,6 +86,9 @@ func TestTextFitsTheTerminal(t *testing.T) {
 			if err := flashpic.Text(&b, flashpic.New(p, 0), o); err != nil {
 				t.Fatal(err)
 			}
+			if p.Name == "many" && !strings.Contains(b.String(), "mixed") {
+				t.Error("a fold shows the rules of one of its regions")
+			}
 			if n := strings.Count(b.String(), "\n"); n > 140 {
 				t.Errorf("%s: %d lines", p.Name, n)
 			}

@@ -1,5 +1,7 @@
 package flashpic
 
+import "github.com/nanolock/nanolock/policy"
+
 // Folded returns a picture of at most limit pieces that shows the same flash:
 // neighbours are folded into one, those of one class first, for a picture of ten
 // thousand lines shows nothing. A fold has the most open class of what is in it.
@@ -38,6 +40,7 @@ func (x *Piece) add(b *Piece) {
 		x.Name, x.ID = b.Name, b.ID
 	}
 	x.Boot = x.Boot || b.Boot
+	x.Slot, x.Kind, x.Wear = "", "", policy.Wear{} // what differs cannot be shown
 }
 
 // openness: what is hidden or nobody's is more closed than anything.

@@ -179,7 +179,7 @@ func sentence(x *Piece) string {
 	case x.Class == Free:
 		return "denied: no region"
 	case x.Class == Hidden:
-		return "hidden: " + x.Kind
+		return strings.TrimSuffix("hidden: "+x.Kind, ": ")
 	case x.Count > 1:
 		return fmt.Sprintf("%d regions, at most %v", x.Count, x.Class)
 	}
