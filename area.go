@@ -102,7 +102,8 @@ func (l *Lock) remap(flips []flip) {
 // Area is the trusted side's private window to a hidden area (slot 0), or to a
 // slot of an update region (0: its own extent, 1: the second slot). It must never
 // reach a gate. Programs and erases of the slot in use are denied with
-// CauseActive. ErrRegion if there is no such area or slot.
+// CauseActive; a policy that moves extents ends the window. ErrRegion if there is
+// no such area or slot.
 func (l *Lock) Area(name string, slot int) (nvm.NVM, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,14 +128,15 @@ func (l *Lock) Area(name string, slot int) (nvm.NVM, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &area{w, l, i, slot, name}, nil
+	return &area{w, l, l.table, i, slot, name}, nil
 }
 
 // area adds to a Window that the slot in use is not changed under the host.
 type area struct {
 	*nvm.Window
 	lock  *Lock
-	entry int // of the update region; -1 = none
+	table *table // with the extents under which it was opened
+	entry int    // of the update region; -1 = none
 	slot  int
 	name  string
 }
@@ -150,13 +152,14 @@ func (a *area) enter(op nvm.Op) error {
 		}
 	}
 	switch {
-	case a.lock.closed:
+	case a.lock.closed, a.table != a.lock.table && !a.table.SameExtents(a.lock.table.Table):
 		a.lock.mu.Unlock()
 		return endedError(op)
 	case a.entry >= 0 && a.slot == active:
 		a.lock.mu.Unlock()
 		return &DenyError{Op: op, Region: a.name, Rule: "area", Cause: CauseActive}
 	}
+	a.table = a.lock.table
 	return nil
 }
 

@@ -35,9 +35,6 @@ func (h *Handle) change(op nvm.Op, p []byte, off, size int64) (int, error) {
 // step decides about all that is left and does the first part of it.
 func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyError, error) {
 	l := h.lock
-	if l == nil {
-		return 0, endedError(what), nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := h.s.Load()
@@ -49,6 +46,10 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyE
 	}
 	if deny := l.check(h, s, what, off, size); deny != nil {
 		return 0, deny, nil
+	}
+	marker, ok := l.mem.(nvm.BadBlocker)
+	if op == markBad && !ok {
+		return 0, nil, fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
 	}
 	n := l.part(what, off, size)
 	if err := l.charge(h, s, what, off, n); err != nil {
@@ -69,7 +70,7 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyE
 		l.erased(h, s, off, n)
 		return n, nil, nil
 	}
-	return n, nil, l.markBad(at)
+	return n, nil, marker.MarkBad(at)
 }
 
 // possible checks the request against the memory, so that a memory which rounds
@@ -85,21 +86,19 @@ func (l *Lock) possible(op nvm.Op, off, size int64) error {
 // is contiguous on the memory.
 func (l *Lock) part(op nvm.Op, off, size int64) int64 {
 	n := size
-	if op == nvm.Erase {
+	if chunk := max(writeChunk, l.geo.ProgramSize); op == nvm.Erase {
 		n = min(n, l.geo.Block(off).Len)
-	} else {
-		n = min(n, max(writeChunk, l.geo.ProgramSize))
+	} else if n > chunk {
+		n = chunk
+		if l.geo.Program == nvm.Rewrite { // a block cut in two would be charged twice
+			b := l.geo.Block(off + n)
+			if n = b.Off - off; n <= 0 {
+				n = min(size, b.End()-off)
+			}
+		}
 	}
 	_, n = l.physical(off, n)
 	return n
-}
-
-func (l *Lock) markBad(at int64) error {
-	b, ok := l.mem.(nvm.BadBlocker)
-	if !ok {
-		return fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
-	}
-	return b.MarkBad(at)
 }
 
 // check tells who refuses op on [off, off+size), nil if nobody. It changes
@@ -177,8 +176,16 @@ func (l *Lock) charge(h *Handle, s *snap, op nvm.Op, off, size int64) error {
 
 // blocks counts the erase blocks that s touches.
 func (l *Lock) blocks(s nvm.Span) (n int64) {
-	for at := s.Off; at < s.End(); n++ {
-		at = l.geo.Block(at).End()
+	areas := l.geo.Blocks
+	if areas == nil {
+		areas = []nvm.EraseArea{{Len: l.geo.Size, EraseSize: l.geo.EraseSize}}
+	}
+	var start int64
+	for _, a := range areas {
+		if in := s.Intersect(nvm.Span{Off: start, Len: a.Len}); in.Len > 0 {
+			n += (in.End()-1-start)/a.EraseSize - (in.Off-start)/a.EraseSize + 1
+		}
+		start += a.Len
 	}
 	return n
 }

@@ -20,9 +20,10 @@ type Handle struct {
 // session is what a handle holds beyond a host; the budgets are guarded by Lock.mu.
 type session struct {
 	rights  policy.Rights
-	program int64 // bytes left
-	erases  int64 // blocks left
-	swept   int64 // end of the blocks erased in order from an append region's start
+	program int64        // bytes left
+	erases  int64        // blocks left
+	swept   int64        // end of the blocks erased in order from an append region's start
+	since   policy.Usage // the region's when that began
 }
 
 var (
@@ -107,6 +108,9 @@ func (h *Handle) writeWhole(p []byte, off int64) (n int, ok bool, err error) {
 // Erase erases whole erase blocks. The whole request is decided first, then
 // erased block by block; rights that end meanwhile take effect between blocks.
 func (h *Handle) Erase(off, n int64) error {
+	if h.lock == nil {
+		return h.denyEnded(nvm.Erase, off, n)
+	}
 	_, err := h.change(nvm.Erase, nil, off, n)
 	return err
 }
@@ -170,7 +174,9 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 		return false, nvm.ErrRange
 	}
 	if b, ok := h.lock.mem.(nvm.BadBlocker); ok {
+		h.lock.mu.Lock()
 		at, _ := h.lock.physical(off, 1)
+		h.lock.mu.Unlock()
 		return b.IsBad(at)
 	}
 	return false, nil
@@ -179,7 +185,7 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 // MarkBad marks the erase block at off bad. It destroys content, so it takes the
 // right to erase the block, and is charged as an erase.
 func (h *Handle) MarkBad(off int64) error {
-	if h.lock == nil {
+	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
 		return h.denyEnded(nvm.Erase, off, 0)
 	}
 	if off < 0 || off >= h.lock.geo.Size {

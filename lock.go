@@ -182,7 +182,8 @@ func (l *Lock) Freeze() {
 
 // SetPolicy puts p in force for lifecycle state st (0 = Deployed) and lifts a
 // freeze. When it returns, every handle obeys p with End's guarantee; sessions
-// whose authority p does not know are ended. On an error nothing changed:
+// whose authority p does not know are ended. On an error nothing changed,
+// but for seals of deployed that were made durable before a later one failed:
 // ErrRollback if p is older, ErrMemory if it does not fit or moves extents while
 // the Lock is in Deployed or a second slot is active, and those of Compile.
 func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {

@@ -73,6 +73,7 @@ func (l *Lock) publish() {
 			h.s.Store(l.host)
 		case l.table.Backs(h.session.rights.Authority):
 			h.s.Store(l.snapFor(&h.session.rights))
+			h.session.swept = -1 // other rules may have let content in
 		default:
 			l.end(h)
 		}

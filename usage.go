@@ -74,9 +74,9 @@ func (l *Lock) book(in policy.Info, op nvm.Op, s nvm.Span) error {
 }
 
 // erased starts a new round of an append region that a grant has erased up to
-// its last block in order: the host may append from its start again. A cut
-// before this leaves the old mark, so the region stays closed until it is erased
-// again.
+// its last block in order while nothing was appended: the host may append from
+// its start again. A cut before this leaves the old mark, so the region stays
+// closed until it is erased again.
 func (l *Lock) erased(h *Handle, s *snap, off, n int64) {
 	if h.session == nil {
 		return
@@ -86,16 +86,16 @@ func (l *Lock) erased(h *Handle, s *snap, off, n int64) {
 	if in.Access.Write.Mode != policy.Append || !in.Span.Contains(nvm.Span{Off: off, Len: n}) {
 		return
 	}
+	u := l.usage(in.ID)
 	if off == in.Span.Off {
-		h.session.swept = off
+		h.session.swept, h.session.since = off, u
 	}
-	if h.session.swept != off {
+	if since := h.session.since; h.session.swept != off || since.Mark != u.Mark || since.Rounds != u.Rounds {
 		h.session.swept = -1
 		return
 	}
 	h.session.swept = off + n
 	if h.session.swept == in.Span.End() {
-		u := l.usage(in.ID)
 		u.Rounds, u.Mark = u.Rounds+1, 0
 		_ = l.raise(in.ID, u) // failing keeps the old mark, which is the safe side
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // Piece is the part of an access that falls into one region, one hidden area or
-// one gap.
+// one gap, and of a read in a region of grants, on one side of the session's span.
 type Piece struct {
 	Span    nvm.Span
 	Entry   int // for Info; -1 is a gap
@@ -111,10 +111,22 @@ func (t *Table) Piece(i int, op nvm.Op, off, end int64, r *Rights) (Piece, int) 
 	}
 	e := &t.entries[i]
 	end = min(end, e.span.End())
+	mode := t.rules[e.rule[opIndex(op)]].Mode
+	if r != nil && op == nvm.Read && mode == Grant {
+		// What is granted is read, what is not is blank: a piece is one or the other.
+		for _, border := range [...]int64{r.Span.Off, r.Span.End()} {
+			if off < border && border < end {
+				end = border
+			}
+		}
+	}
 	p := Piece{Span: nvm.Span{Off: off, Len: end - off}, Entry: i}
 	p.Verdict = t.verdict(e, op, p.Span, r)
-	p.Granted = t.rules[e.rule[opIndex(op)]].Mode == Grant && p.Verdict > Blank
-	return p, i + 1
+	p.Granted = mode == Grant && p.Verdict > Blank
+	if end == e.span.End() {
+		i++
+	}
+	return p, i
 }
 
 // Decision is the answer to "may this be done, and says who".

@@ -49,11 +49,19 @@ func (e *InvalidError) Error() string {
 	if e.More > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", e.More))
 	}
-	return e.kind.Error() + ": " + strings.Join(lines, "\n")
+	return e.class().Error() + ": " + strings.Join(lines, "\n")
+}
+
+// class is ErrInvalid unless said otherwise.
+func (e *InvalidError) class() error {
+	if e.kind == nil {
+		return ErrInvalid
+	}
+	return e.kind
 }
 
 // Is matches ErrInvalid or ErrUnsupported.
-func (e *InvalidError) Is(target error) bool { return target == e.kind }
+func (e *InvalidError) Is(target error) bool { return target == e.class() }
 
 // findings collects what a check has to say.
 type findings struct {

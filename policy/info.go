@@ -115,14 +115,14 @@ func (t *Table) UntilFor(r Rights) []uint32 {
 }
 
 // SameExtents tells whether u lays out the same regions and areas, by id, place,
-// kind of protection and slot. In Deployed nothing but rules may change.
+// kind and slot. In Deployed nothing but rules may change.
 func (t *Table) SameExtents(u *Table) bool {
 	if len(t.entries) != len(u.entries) || t.geo.Size != u.geo.Size {
 		return false
 	}
 	for i := range t.entries {
 		a, b := &t.entries[i], &u.entries[i]
-		if a.span != b.span || a.id != b.id || a.hidden != b.hidden || a.slot != b.slot {
+		if a.span != b.span || a.id != b.id || a.hidden != b.hidden || a.kind != b.kind || a.slot != b.slot {
 			return false
 		}
 	}

@@ -155,14 +155,17 @@ const (
 	Decommissioned
 )
 
-// States is every lifecycle state in order.
+// states is every lifecycle state in order.
 var states = [...]State{Manufacturing, Deployed, RMA, Decommissioned}
 
 // States returns the lifecycle states in their order.
 func States() []State { return slices.Clone(states[:]) }
 
-// AccessIn returns the rules that hold in st.
+// AccessIn returns the rules that hold in st (0 = Deployed).
 func (r *Region) AccessIn(st State) Access {
+	if st == 0 {
+		st = Deployed
+	}
 	if a, ok := r.In[st]; ok {
 		return a
 	}
@@ -209,11 +212,13 @@ func (u Usage) Join(v Usage) Usage {
 		Erases: max(u.Erases, v.Erases), Allowed: max(u.Allowed, v.Allowed),
 		Rounds: max(u.Rounds, v.Rounds), Sealed: u.Sealed || v.Sealed,
 	}
-	if u.Rounds == w.Rounds {
+	switch {
+	case u.Rounds > v.Rounds:
 		w.Mark = u.Mark
-	}
-	if v.Rounds == w.Rounds {
-		w.Mark = max(w.Mark, v.Mark)
+	case u.Rounds < v.Rounds:
+		w.Mark = v.Mark
+	default:
+		w.Mark = max(u.Mark, v.Mark)
 	}
 	return w
 }

@@ -37,6 +37,7 @@ type entry struct {
 	rule    [3]uint8 // read, write, erase: index in Table.rules
 	blank   bool
 	hidden  bool // an area
+	kind    AreaKind
 	boot    bool
 	once    bool // Once in some lifecycle state
 	viewing bool // every host may read it in every lifecycle state
@@ -129,7 +130,7 @@ func (t *Table) addEntries(p *Policy, ext []extent) {
 		e.span, e.slot = x.span, -1
 		if x.area >= 0 {
 			a := &p.Memory.Hidden[x.area]
-			e.name, e.id, e.hidden, e.blank = a.Name, a.ID, true, p.Memory.Blank
+			e.name, e.id, e.hidden, e.kind, e.blank = a.Name, a.ID, true, a.Kind, p.Memory.Blank
 			continue
 		}
 		r := &p.Map[x.region]

@@ -181,7 +181,7 @@ func (p *Policy) checkRule(f *findings, r *Region, st State, op nvm.Op, rule Rul
 		f.add(where, "add the authority, or name one of the policy's", "%v is granted by %q, which is not an authority", op, rule.Authority)
 	}
 	if rule.Mode != Grant && rule.Authority != "" {
-		f.add(where, "say \"grant "+rule.Authority+"\"", "%v: rule %v names an authority", op, rule.Mode)
+		f.add(where, "say "+strconv.Quote("grant "+rule.Authority), "%v: rule %v names an authority", op, rule.Mode)
 	}
 }
 
