@@ -14,12 +14,13 @@ import (
 
 // ground is the memory that one attack after the other is run on.
 type ground struct {
-	c      Config
-	raw    nvm.NVM
-	geo    nvm.Geometry
-	golden []byte            // the image as it was opened
-	want   []byte            // kept equal to golden between attacks
-	damage map[string]Digest // of regions, as attacks that succeeded left them
+	c       Config
+	raw     nvm.NVM
+	geo     nvm.Geometry
+	golden  []byte // the image as it was opened
+	want    []byte // kept equal to golden between attacks
+	scratch []byte
+	damage  map[string]Digest // of regions, as attacks that succeeded left them
 }
 
 func newGround(c Config) (*ground, error) {
@@ -65,7 +66,10 @@ func (g *ground) open() error {
 	if g.golden != nil && !bytes.Equal(image, g.golden) {
 		return fmt.Errorf("%w: Open returned another image than before", ErrConfig)
 	}
-	g.golden, g.want = image, bytes.Clone(image)
+	if g.golden == nil {
+		g.golden, g.scratch = image, make([]byte, len(image))
+	}
+	g.want = bytes.Clone(image) // a fresh one: a lock that hangs may hold the old
 	return nil
 }
 

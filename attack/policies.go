@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/nvm"
@@ -168,10 +169,16 @@ func malformedMemory(t *Target) error {
 	return nil
 }
 
+// Tens of megabytes each, and only counted: made once.
+var (
+	manyRegions = sync.OnceValue(func() []policy.Region { return make([]policy.Region, policy.MaxRegions+1) })
+	manyAreas   = sync.OnceValue(func() []policy.Area { return make([]policy.Area, policy.MaxRegions+1) })
+)
+
 func hugePolicy(t *Target) error {
-	t.spoil("more regions than the limit", func(p *policy.Policy) { p.Map = make([]policy.Region, policy.MaxRegions+1) })
+	t.spoil("more regions than the limit", func(p *policy.Policy) { p.Map = manyRegions() })
 	t.spoil("more hidden areas than the limit", func(p *policy.Policy) {
-		p.Memory.Hidden = make([]policy.Area, policy.MaxRegions+1)
+		p.Memory.Hidden = manyAreas()
 	})
 	t.spoil("more authorities than the limit", func(p *policy.Policy) {
 		for i := range policy.MaxAuthorities + 1 {

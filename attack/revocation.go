@@ -3,6 +3,7 @@ package attack
 import (
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -307,11 +308,8 @@ func longOperation(t *Target) error {
 
 func hammer(t *Target) error {
 	var all sync.WaitGroup
-	stop := make(chan struct{})
-	go func() { // a floor under the time, whatever the schedule is
-		time.Sleep(12 * time.Millisecond)
-		close(stop)
-	}()
+	var stop atomic.Bool
+	defer stop.Store(true)
 	var subjects []*Subject
 	for range 3 {
 		s, op, at := t.changer()
@@ -321,23 +319,21 @@ func hammer(t *Target) error {
 		Crowd(s)
 		subjects = append(subjects, s)
 		all.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					_ = s.do(op, at)
-				}
+			for !stop.Load() {
+				_ = s.do(op, at)
+				time.Sleep(20 * time.Microsecond) // a greedy writer keeps the scheduler from those it races
 			}
 		})
 	}
-	time.Sleep(3 * time.Millisecond)
+	time.Sleep(2 * time.Millisecond)
 	t.Within(func() {
 		t.End(subjects[0])
 		t.End(subjects[1])
 		_ = t.SetPolicy(strict(t.Policy), t.State)
 		time.Sleep(2 * time.Millisecond) // for those who have not heard of it
 		t.Freeze()
+		time.Sleep(time.Millisecond)
+		stop.Store(true)
 		all.Wait()
 	})
 	return nil

@@ -175,7 +175,11 @@ func (t *Target) finish() {
 }
 
 func (t *Target) compare() {
-	got := t.chip.now(nvm.Span{Len: t.Geo.Size})
+	got := t.g.scratch
+	if _, err := t.g.raw.ReadAt(got, 0); err != nil {
+		t.Fail(Breach{What: "the memory cannot be read any more: " + err.Error()})
+		return
+	}
 	if bytes.Equal(got, t.chip.want) {
 		return
 	}

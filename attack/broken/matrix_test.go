@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -87,12 +88,18 @@ func TestMatrix(t *testing.T) {
 			specific[name] = specific[name] || len(found[i]) <= len(attack.Catalogue())/3
 		}
 	}
+	weak := weakPolicies(t)
+	for _, names := range weak {
+		for _, name := range names {
+			specific[name] = true
+		}
+	}
 	for _, a := range attack.Catalogue() {
 		if !specific[a.Name] {
 			t.Errorf("attack %s (%s) beats no lock but those that nearly all beat: padding", a.Name, a.Title)
 		}
 	}
-	table := matrix(locks, found)
+	table := matrix(locks, found, weak)
 	t.Logf("\n%s", table)
 	const file = "MATRIX.md"
 	if *update {
@@ -105,7 +112,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-func matrix(locks []broken.Lock, found []map[string]*attack.Breach) []byte {
+func matrix(locks []broken.Lock, found []map[string]*attack.Breach, weak map[string][]string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Attacks and broken locks\n\n%d attacks, %d locks with one bug each. Every attack beats a lock, every lock loses.\nWritten by `go test ./attack/broken -run Matrix -update`; `%s` depends on the scheduler and is left out.\n", len(attack.Catalogue()), len(locks), scheduled)
 	b.WriteString("\n## What each bug loses to\n\n| lock | bug | attacks that beat it |\n|---|---|---|\n")
@@ -124,7 +131,39 @@ func matrix(locks []broken.Lock, found []map[string]*attack.Breach) []byte {
 	for _, a := range attack.Catalogue() {
 		fmt.Fprintf(&b, "| `%s`: %s | %s | %s | %s | %s |\n", a.Name, a.Title, a.Family, a.CWE, a.Case, list(by[a.Name]))
 	}
+	b.WriteString("\n## What a sound lock loses to under a weak policy\n\n| policy | attacks that beat it |\n|---|---|\n")
+	for _, what := range slices.Sorted(maps.Keys(weak)) {
+		fmt.Fprintf(&b, "| %s | %s |\n", what, list(weak[what]))
+	}
 	return b.Bytes()
+}
+
+// weakPolicies runs the catalogue on the sound lock under policies that protect
+// too little.
+func weakPolicies(t *testing.T) map[string][]string {
+	out := map[string][]string{}
+	for what, spoil := range worlds.Weak() {
+		w := worlds.NOR()
+		spoil(w.Policy)
+		rep, err := attack.Run(t.Context(), attack.Config{Policy: w.Policy, Open: w.Open, New: broken.Sound().New, Faults: true})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		for _, r := range rep.Results {
+			if r.Verdict != attack.Beaten {
+				continue
+			}
+			out[what] = append(out[what], r.Name)
+			if r.Breach.Advice == "" || r.Breach.Rule == "" {
+				t.Errorf("%s: %s does not say what to change: %v", what, r.Name, r.Breach)
+			}
+		}
+		if len(out[what]) == 0 {
+			t.Errorf("%s: no attack succeeds", what)
+		}
+	}
+	return out
 }
 
 func list(names []string) string {

@@ -35,13 +35,20 @@ func newRAM(g nvm.Geometry, image []byte, mapped bool) nvm.NVM {
 			m.programmed[i] = slices.ContainsFunc(m.unit(i), func(b byte) bool { return b != g.Erased })
 		}
 	}
-	if m.view != nil {
+	switch {
+	case g.BadBlocks:
+		return badRAM{m}
+	case m.view != nil:
 		return mappedRAM{m}
 	}
 	return m
 }
 
-type mappedRAM struct{ *ram }
+// Memories with one more ability.
+type (
+	mappedRAM struct{ *ram }
+	badRAM    struct{ *ram }
+)
 
 func (m mappedRAM) Bytes() []byte { return m.view }
 
@@ -110,7 +117,7 @@ func (m *ram) Erase(off, n int64) error {
 	return nil
 }
 
-func (m *ram) IsBad(off int64) (bool, error) {
+func (m badRAM) IsBad(off int64) (bool, error) {
 	if off < 0 || off >= m.geo.Size {
 		return false, nvm.ErrRange
 	}
@@ -119,7 +126,7 @@ func (m *ram) IsBad(off int64) (bool, error) {
 	return m.bad[m.geo.Block(off).Off], nil
 }
 
-func (m *ram) MarkBad(off int64) error {
+func (m badRAM) MarkBad(off int64) error {
 	if off < 0 || off >= m.geo.Size {
 		return nvm.ErrRange
 	}

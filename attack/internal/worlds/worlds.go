@@ -2,6 +2,7 @@ package worlds
 
 import (
 	"math/rand/v2"
+	"sync"
 
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/policy"
@@ -17,12 +18,23 @@ type World struct {
 
 // Open returns a fresh memory that holds the world's image.
 func (w World) Open() (nvm.NVM, error) {
+	image, ok := images.Load(w.Name)
+	if !ok {
+		image, _ = images.LoadOrStore(w.Name, w.image())
+	}
+	return newRAM(w.Geo, image.([]byte), w.Mapped), nil
+}
+
+var images sync.Map // by the world's name
+
+// image is random, but what is appended to or written once starts erased.
+func (w World) image() []byte {
 	image := make([]byte, w.Geo.Size)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range image {
 		image[i] = byte(r.Uint32())
 	}
-	for i := range w.Policy.Map { // what is appended to or written once starts erased
+	for i := range w.Policy.Map {
 		p := &w.Policy.Map[i]
 		if m := p.Access.Write.Mode; m == policy.Append || m == policy.Once {
 			for at := p.Span.Off; at < p.Span.End(); at++ {
@@ -30,7 +42,7 @@ func (w World) Open() (nvm.NVM, error) {
 			}
 		}
 	}
-	return newRAM(w.Geo, image, w.Mapped), nil
+	return image
 }
 
 const k = 1 << 10
@@ -166,4 +178,41 @@ func Rewrite() World {
 	}
 	g := nvm.Geometry{Size: 128 * k, EraseSize: 512, ProgramSize: 512, Program: nvm.Rewrite, Endurance: 10_000}
 	return World{"rewrite", p, g, false}
+}
+
+// Large is the NOR world stretched to size: the last region and the update
+// region with its slot grow.
+func Large(size int64) World {
+	w := NOR()
+	w.Name, w.Geo.Size, w.Policy.Memory.Size = "large", size, size
+	grow := size/4 - 64*k
+	grow -= grow % (64 * k)
+	p := w.Policy
+	p.Region("firmware").Span.Len += grow
+	for i := range p.Memory.Hidden {
+		a := &p.Memory.Hidden[i]
+		if a.Span.Off += grow; a.Kind == policy.Slot {
+			a.Span.Len += grow
+		} else {
+			a.Span.Off += grow
+		}
+	}
+	data := p.Region("data")
+	data.Span.Off += 2 * grow
+	data.Span.Len = size - data.Span.Off
+	return w
+}
+
+// Weak are policies that a sound lock enforces and that protect too little, by
+// the mistake. They fit the NOR world.
+func Weak() map[string]func(*policy.Policy) {
+	return map[string]func(*policy.Policy){
+		"boot region writable": func(p *policy.Policy) { p.Region("boot").Write = open },
+		"boot region erasable": func(p *policy.Policy) {
+			p.Region("boot").Erase, p.Region("boot").Wear = open, policy.Wear{Erases: 100}
+		},
+		"update region writable":  func(p *policy.Policy) { p.Region("firmware").Write = open },
+		"erase without a ledger":  func(p *policy.Policy) { p.Region("env").Wear = policy.Wear{} },
+		"ledger beyond endurance": func(p *policy.Policy) { p.Region("env").Wear.Erases = 1 << 31 },
+	}
 }
