@@ -202,7 +202,7 @@ func TestRAMIsCounted(t *testing.T) {
 	// Denials belong to the lock, names to the policy.
 	want := plan.Arrays + n*(entryBytes64-3*8)
 	if math.Abs(float64(got-want)) > 0.05*float64(want) && math.MaxInt == math.MaxInt64 {
-		t.Errorf("the table takes %d bytes, plan says %d", got, want)
+		t.Errorf("the table takes %d bytes, plan says %d: entryBytes64 and entryBytes32 follow policy.entry", got, want)
 	}
 	runtime.KeepAlive(p)
 }

@@ -39,7 +39,7 @@ var inks = [classes]struct{ block, text string }{
 // light and on dark ground. Heights are in proportion, but nothing is thinner
 // than its name.
 func SVG(w io.Writer, pic *Picture) error {
-	d := &drawing{pic: pic.Folded(maxBlocks)}
+	d := &drawing{pic: pic.Folded(maxBlocks), total: pic.Totals()}
 	d.measure()
 	d.open()
 	for i := range d.pic.Pieces {
@@ -54,7 +54,8 @@ func SVG(w io.Writer, pic *Picture) error {
 
 type drawing struct {
 	out    strings.Builder
-	pic    *Picture
+	pic    *Picture // folded
+	total  map[Class]int64
 	height []int
 	bottom int
 }
@@ -210,7 +211,7 @@ func (d *drawing) frame() {
 
 // legend explains the colours and says what share of the flash each has.
 func (d *drawing) legend() {
-	total, y := d.pic.Totals(), svgTop+10
+	total, y := d.total, svgTop+10
 	d.add(`<path d="M%d %dV%d" class="edge"/>`, svgLegend-22, svgTop, d.bottom)
 	for _, c := range Classes() {
 		if total[c] == 0 {
