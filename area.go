@@ -32,34 +32,17 @@ func translate(flips []flip, off, n int64) (int64, int64) {
 	return off, n
 }
 
-// flipReader reads through the active slots. It is used only where the memory
-// cannot be mapped in that order.
-type flipReader struct {
-	mem   nvm.NVM
-	flips []flip
-}
-
-// ReadAt never gets an access across a flipped region's border: tables end their
-// runs there, and the exact way goes piece by piece.
-func (f *flipReader) ReadAt(p []byte, off int64) (int, error) {
-	at, n := translate(f.flips, off, int64(len(p)))
-	if n != int64(len(p)) {
-		return 0, nvm.ErrRange
-	}
-	return f.mem.ReadAt(p, at)
-}
-
 // Activate puts a slot of an update region in place: 0 is the region's own
 // extent, 1 its second slot. Call it only while the host is held in reset: reads
 // that had begun finish in the old slot. ErrRegion if there is no such slot.
 func (l *Lock) Activate(region string, slot int) error {
-	l.mu.Lock()
+	l.take()
 	defer l.mu.Unlock()
 	i, in, err := l.region(region)
 	if err != nil {
 		return err
 	}
-	if slot != 0 && (slot != 1 || in.Slot.Len == 0) {
+	if slot != 0 && slot != 1 || in.Slot.Len == 0 {
 		return fmt.Errorf("%w: %q has no slot %d", ErrRegion, region, slot)
 	}
 	if l.closed {
@@ -79,13 +62,13 @@ func (l *Lock) Activate(region string, slot int) error {
 	return nil
 }
 
-// remap lets the MMU translate where the memory can, and a reader elsewhere.
+// remap lets the MMU translate where the memory can; elsewhere each read does.
 func (l *Lock) remap(flips []flip) {
-	l.flips, l.reader, l.mapping = flips, l.mem, l.bytes
+	l.flips, l.mapping = flips, l.bytes
 	if len(flips) == 0 {
 		return
 	}
-	l.reader, l.mapping = &flipReader{l.mem, flips}, nil
+	l.mapping = nil
 	m, ok := l.mem.(nvm.Remapper)
 	if !ok || l.bytes == nil {
 		return
@@ -163,22 +146,55 @@ func (a *area) enter(op nvm.Op) error {
 	return nil
 }
 
-// WriteAt programs unless the slot is in use.
+// WriteAt programs unless the slot is in use, in chunks as a Handle does.
 func (a *area) WriteAt(p []byte, off int64) (int, error) {
+	g := a.Geometry()
+	if err := g.CheckProgram(off, int64(len(p))); err != nil {
+		return 0, err
+	}
+	chunk := int(max(writeChunk, g.ProgramSize))
+	for n := 0; ; a.lock.yield() {
+		k, err := a.writeChunk(p[n:min(len(p), n+chunk)], off+int64(n))
+		if n += k; err != nil || n >= len(p) {
+			return n, err
+		}
+	}
+}
+
+func (a *area) writeChunk(p []byte, off int64) (int, error) {
 	if err := a.enter(nvm.Write); err != nil {
 		return 0, err
 	}
 	defer a.lock.mu.Unlock()
-	return a.Window.WriteAt(p, off)
+	n, err := a.Window.WriteAt(p, off)
+	if err == nil && n != len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
 }
 
-// Erase erases unless the slot is in use.
+// Erase erases unless the slot is in use, block by block.
 func (a *area) Erase(off, n int64) error {
+	g := a.Geometry()
+	if err := g.CheckErase(off, n); err != nil {
+		return err
+	}
+	for at := off; at < off+n; a.lock.yield() {
+		b := g.Block(at)
+		if err := a.eraseBlock(b); err != nil {
+			return err
+		}
+		at = b.End()
+	}
+	return nil
+}
+
+func (a *area) eraseBlock(b nvm.Span) error {
 	if err := a.enter(nvm.Erase); err != nil {
 		return err
 	}
 	defer a.lock.mu.Unlock()
-	return a.Window.Erase(off, n)
+	return a.Window.Erase(b.Off, b.Len)
 }
 
 // MarkBad marks unless the slot is in use.

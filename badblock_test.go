@@ -42,8 +42,9 @@ func TestBadBlocks(t *testing.T) {
 	if err := s.MarkBad(35); err != nil || !mem.bad[160] {
 		t.Errorf("vendor marks boot: %v", err)
 	}
-	if err := host.MarkBad(70); err != nil || !mem.bad[64] {
-		t.Errorf("host marks what it may erase: %v", err)
+	var deny *nanolock.DenyError
+	if err := host.MarkBad(70); !errors.As(err, &deny) || deny.Cause != nanolock.CauseGrant || mem.bad[64] {
+		t.Errorf("host marks for ever what it may only erase: %v", err)
 	}
 	one := everything()
 	one.Erases = 1

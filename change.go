@@ -14,14 +14,18 @@ const markBad nvm.Op = 1 << 7
 
 // change decides a program or an erase as a whole and carries it out in steps,
 // each decided again under the mutex, so that whatever took rights away in
-// between is obeyed. n is the number of bytes done.
+// between is obeyed: who waits to do so gets its turn before the next step. n is
+// the number of bytes done.
 func (h *Handle) change(op nvm.Op, p []byte, off, size int64) (int, error) {
 	what := op
 	if op == markBad {
 		what = nvm.Erase
 	}
 	for done := int64(0); ; {
-		n, deny, err := h.step(op, what, p, off+done, size-done)
+		if done > 0 {
+			h.lock.yield()
+		}
+		n, deny, err := h.step(op, what, p, off+done, size-done, done == 0)
 		done += n
 		if deny != nil {
 			return int(done), h.deny(deny, off, size)
@@ -32,8 +36,9 @@ func (h *Handle) change(op nvm.Op, p []byte, off, size int64) (int, error) {
 	}
 }
 
-// step decides about all that is left and does the first part of it.
-func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyError, error) {
+// step does the first part of what is left. It decides about that part; the
+// first step, about all.
+func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (int64, *DenyError, error) {
 	l := h.lock
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,14 +49,18 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64) (int64, *DenyE
 	if err := l.possible(what, off, size); err != nil || size == 0 {
 		return 0, nil, err
 	}
-	if deny := l.check(h, s, what, off, size); deny != nil {
+	n := l.part(what, off, size)
+	decide := n
+	if first {
+		decide = size
+	}
+	if deny := l.check(h, s, op, off, decide); deny != nil {
 		return 0, deny, nil
 	}
 	marker, ok := l.mem.(nvm.BadBlocker)
 	if op == markBad && !ok {
 		return 0, nil, fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
 	}
-	n := l.part(what, off, size)
 	if err := l.charge(h, s, what, off, n); err != nil {
 		return 0, nil, err
 	}
@@ -104,7 +113,10 @@ func (l *Lock) part(op nvm.Op, off, size int64) int64 {
 // check tells who refuses op on [off, off+size), nil if nobody. It changes
 // nothing. Caller holds l.mu.
 func (l *Lock) check(h *Handle, s *snap, op nvm.Op, off, size int64) *DenyError {
-	t, end := s.table, off+size
+	t, end, forever := s.table, off+size, op == markBad
+	if forever {
+		op = nvm.Erase
+	}
 	var bytes, blocks int64 // what the session's budget must still hold
 	for i, at := t.Start(off), off; at < end; {
 		var part policy.Piece
@@ -114,6 +126,8 @@ func (l *Lock) check(h *Handle, s *snap, op nvm.Op, off, size int64) *DenyError 
 			return t.denial(part.Entry, op)
 		case s.cause != CauseRule:
 			return t.denialFor(part.Entry, op, s.cause)
+		case forever && !part.Granted:
+			return t.denialFor(part.Entry, op, CauseGrant)
 		case part.Verdict == policy.Metered:
 			if c := l.meter(t, part, op); c != CauseRule {
 				return t.denialFor(part.Entry, op, c)
@@ -146,7 +160,7 @@ func (l *Lock) meter(t *table, part policy.Piece, op nvm.Op) Cause {
 			}
 		}
 	}
-	if cost := l.wear(in, op, part.Span); cost > 0 && !fits(u, in.Wear, cost) {
+	if cost := l.wear(in, op, part.Span); cost > 0 && !affords(u, in.Wear, cost) {
 		return CauseLedger
 	}
 	return CauseRule

@@ -120,6 +120,19 @@ func (w *world) open() {
 	w.holders = append(w.holders, &holder{h: session(w.t, w.lock, r), rights: &r, program: r.ProgramBytes, erases: r.Erases})
 }
 
+// renew opens sessions again: none outlives its lifecycle state.
+func (w *world) renew() {
+	for _, h := range w.holders {
+		if h.rights == nil || h.ended {
+			continue
+		}
+		if err := h.h.Sync(); !errors.Is(err, nanolock.ErrEnded) {
+			w.fatal("a session outlives its state: %v", err)
+		}
+		*h = holder{h: session(w.t, w.lock, *h.rights), rights: h.rights, program: h.rights.ProgramBytes, erases: h.rights.Erases}
+	}
+}
+
 func (w *world) seal() {
 	if w.st == policy.Deployed {
 		u := w.usage["cal"]
@@ -168,6 +181,9 @@ func (w *world) order(k int) {
 		p, st := w.variant(), policy.States()[w.next()%4]
 		if err := w.lock.SetPolicy(p, st); err != nil {
 			w.fatal("%v", err)
+		}
+		if st != w.st {
+			w.renew()
 		}
 		w.p, w.st, w.frozen = p, st, false
 		w.seal()

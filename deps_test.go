@@ -54,15 +54,18 @@ var rooms = []room{
 	// Everything below but policyfile, backends, keystores and test packages.
 	{"device", 3, []string{".", "nvm", "policy", "internal/cbor", "keystore", "cose", "order", "manifest", "vault"}},
 	{"gate/spinor", 3, []string{".", "nvm"}},
+	{"internal/flashpic", 3, []string{"policy", "nvm"}},
 
 	{"gate/serprog", 4, []string{".", "gate/spinor"}},
 	{"gate/nbd", 4, []string{".", "gate/spinor"}},
 	{"device/hclogger", 4, []string{"device"}},
 	{"devicetest", 4, []string{"*"}},
 	{"attack", 4, []string{"*"}},
+	{"internal/demo", 4, []string{"policy", "policy/policyfile", "nvm"}}, // reads YAML
 	{"agent", 4, []string{"order"}},
 
 	// Locks that are broken on purpose: the catalogue has to catch each.
+	{"attack/internal/worlds", 2, []string{"policy", "nvm"}},
 	{"attack/broken", 5, []string{"attack", ".", "nvm", "policy"}},
 	{"fleet/...", 5, []string{"order", "manifest", "policy", "keystore", "cose"}},
 
@@ -79,7 +82,7 @@ var coreStd = []string{
 }
 
 // dataStd is what a package that turns bytes into rules needs besides.
-var dataStd = []string{"bytes", "cmp", "encoding/binary", "maps", "strings", "unicode/utf8"}
+var dataStd = []string{"bytes", "cmp", "hash/maphash", "encoding/binary", "maps", "strings", "unicode/utf8"}
 
 // closed lists the packages whose other imports are a closed list: they use
 // the standard library alone.

@@ -12,7 +12,8 @@ import (
 // nvm.ErrRange and nvm.ErrAlign.
 var (
 	// ErrDenied: the policy said no. Nothing was read, changed or sent to the
-	// memory. Every such error is a *DenyError.
+	// memory, unless rights ended in the middle of a long access: then n says
+	// how much was done before. Every such error is a *DenyError.
 	ErrDenied = errors.New("nanolock: denied")
 	// ErrEnded: the handle's rights are gone for good. It also matches ErrDenied.
 	ErrEnded = errors.New("nanolock: handle ended")
@@ -55,12 +56,14 @@ const (
 	CauseActive         // the slot is the one in use
 	CauseNoView         // a View of what not every host may always read
 	CauseUnmapped       // a View of a memory without a mapping
+	CauseGrant          // a mark that stays for ever takes a grant
 )
 
 var causeText = [...]string{
 	CauseRule: "", CauseSealed: "sealed", CauseMark: "below the mark", CauseLedger: "wear ledger spent",
 	CauseBudget: "session budget spent", CauseFrozen: "lock frozen", CauseEnded: "handle ended",
 	CauseActive: "slot in use", CauseNoView: "not always readable by every host", CauseUnmapped: "memory not mapped",
+	CauseGrant: "takes a grant",
 }
 
 // String names the cause; "" for CauseRule.

@@ -1,6 +1,7 @@
 package nanolock
 
 import (
+	"io"
 	"runtime"
 	"sync/atomic"
 
@@ -12,6 +13,7 @@ import (
 // set of rights. The zero Handle denies. Concurrent use is fine.
 type Handle struct {
 	s       atomic.Pointer[snap]
+	mem     io.ReaderAt // lock.mem: one load less than by way of s or lock
 	lock    *Lock
 	session *session // nil = a host
 	id      uint32
@@ -36,10 +38,13 @@ func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
 	if s := h.s.Load(); s != nil && s.read.allows(uint64(off), uint64(len(p))) {
 		if s.read.mapped() {
 			s.read.copyTo(p, uint64(off))
-			runtime.KeepAlive(s) // and with it the mapping
+			runtime.KeepAlive(h) // and with it the memory that the mapping is of
 			return len(p), nil
 		}
-		return s.reader.ReadAt(p, off)
+		if len(s.flips) == 0 {
+			return h.mem.ReadAt(p, off)
+		}
+		return h.readFlipped(s, p, off)
 	}
 	return h.readExact(p, off)
 }
@@ -55,14 +60,18 @@ func (h *Handle) readExact(p []byte, off int64) (int, error) {
 	if !(nvm.Span{Off: off, Len: n}).In(h.lock.geo.Size) {
 		return 0, nvm.ErrRange
 	}
-	t, end := s.table, off+n
+	t, end, straight := s.table, off+n, len(s.flips) == 0
 	for i, at := t.Start(off), off; at < end; {
 		var part policy.Piece
 		part, i = t.Piece(i, nvm.Read, at, end, s.rights)
 		if part.Verdict != policy.Allow && part.Verdict != policy.Blank {
 			return 0, h.deny(t.denial(part.Entry, nvm.Read), off, n)
 		}
+		straight = straight && part.Verdict == policy.Allow
 		at = part.Span.End()
+	}
+	if straight { // one read, as without a lock
+		return h.mem.ReadAt(p, off)
 	}
 	for i, at := t.Start(off), off; at < end; {
 		var part policy.Piece
@@ -70,12 +79,32 @@ func (h *Handle) readExact(p []byte, off int64) (int, error) {
 		dst := p[at-off : part.Span.End()-off]
 		if part.Verdict == policy.Blank {
 			fill(dst, h.lock.geo.Erased)
-		} else if k, err := s.reader.ReadAt(dst, at); err != nil || k != len(dst) {
+		} else if k, err := h.readFlipped(s, dst, at); err != nil || k != len(dst) {
 			return int(at-off) + k, shortRead(err)
 		}
 		at = part.Span.End()
 	}
 	return len(p), nil
+}
+
+// readFlipped reads from the active slots. It never gets an access across a
+// flipped region's border: tables end their runs there, and the exact way goes
+// piece by piece.
+//
+//go:noinline
+func (h *Handle) readFlipped(s *snap, p []byte, off int64) (int, error) {
+	for i := range s.flips {
+		x := &s.flips[i]
+		at, n := off-x.region.Off, int64(len(p))
+		switch {
+		case at >= x.region.Len || at <= -n:
+		case at < 0 || n > x.region.Len-at:
+			return 0, nvm.ErrRange
+		default:
+			return h.mem.ReadAt(p, x.slot.Off+at)
+		}
+	}
+	return h.mem.ReadAt(p, off)
 }
 
 // WriteAt programs. The whole request is decided first; what is long is
@@ -86,23 +115,13 @@ func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 	if h.lock == nil {
 		return 0, h.denyEnded(nvm.Write, off, int64(len(p)))
 	}
-	if n, ok, err := h.writeWhole(p, off); ok {
-		return n, err
-	}
-	return h.change(nvm.Write, p, off, int64(len(p)))
-}
-
-// writeWhole programs what needs no accounting and fits in one chunk.
-func (h *Handle) writeWhole(p []byte, off int64) (n int, ok bool, err error) {
 	h.lock.mu.Lock()
-	defer h.lock.mu.Unlock()
-	s, o, size := h.s.Load(), uint64(off), uint64(len(p))
-	if size > s.whole || !s.write.allows(o, size) || (o|size)&(s.unit-1) != 0 ||
-		s.page != 0 && o&(s.page-1)+size > s.page {
-		return 0, false, nil
+	if s := h.s.Load(); !s.programs(uint64(off), uint64(len(p))) {
+		h.lock.mu.Unlock()
+		return h.change(nvm.Write, p, off, int64(len(p)))
 	}
-	n, err = h.lock.mem.WriteAt(p, off)
-	return n, true, err
+	defer h.lock.mu.Unlock()
+	return h.lock.mem.WriteAt(p, off)
 }
 
 // Erase erases whole erase blocks. The whole request is decided first, then
@@ -139,6 +158,16 @@ func (h *Handle) Geometry() nvm.Geometry {
 // that no update flips. Writing to them faults. They stay valid as long as the
 // Handle is reachable; a policy that denies reading later does not take them back.
 func (h *Handle) View(off, n int64) ([]byte, error) {
+	if s := h.s.Load(); s != nil && n > 0 && s.view.allows(uint64(off), uint64(n)) {
+		return s.view.slice(uint64(off), uint64(n)), nil
+	}
+	return h.viewExact(off, n)
+}
+
+// viewExact decides to the byte, and says who refuses.
+//
+//go:noinline
+func (h *Handle) viewExact(off, n int64) ([]byte, error) {
 	s := h.s.Load()
 	if s == nil || s.cause == CauseEnded {
 		return nil, h.denyEnded(nvm.Read, off, n)
@@ -182,8 +211,8 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 	return false, nil
 }
 
-// MarkBad marks the erase block at off bad. It destroys content, so it takes the
-// right to erase the block, and is charged as an erase.
+// MarkBad marks the erase block at off bad. It destroys content for ever, so it
+// takes a grant to erase the block, and is charged as an erase.
 func (h *Handle) MarkBad(off int64) error {
 	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
 		return h.denyEnded(nvm.Erase, off, 0)

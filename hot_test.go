@@ -75,10 +75,10 @@ func TestCheckHot(t *testing.T) {
 
 // An access across a flipped region's border is nobody's: it is refused rather
 // than read from one of the two places.
-func TestFlipReaderBorder(t *testing.T) {
-	f := &flipReader{flips: []flip{{region: nvm.Span{Off: 16, Len: 16}, slot: nvm.Span{Off: 64, Len: 16}}}}
+func TestReadFlippedBorder(t *testing.T) {
+	s := &snap{flips: []flip{{region: nvm.Span{Off: 16, Len: 16}, slot: nvm.Span{Off: 64, Len: 16}}}}
 	for _, off := range []int64{8, 24} {
-		if n, err := f.ReadAt(make([]byte, 16), off); n != 0 || err != nvm.ErrRange {
+		if n, err := new(Handle).readFlipped(s, make([]byte, 16), off); n != 0 || err != nvm.ErrRange {
 			t.Errorf("at %d: %d, %v", off, n, err)
 		}
 	}

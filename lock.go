@@ -18,7 +18,6 @@ package nanolock
 
 import (
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 
@@ -53,13 +52,13 @@ type Lock struct {
 	denied atomic.Uint64
 	nextID atomic.Uint32
 
+	turn    sync.Mutex // held while a change of rights waits for mu; see take
 	mu      sync.Mutex // held by every program, erase and change of rights
 	table   *table
 	host    *snap
 	handles map[*Handle]struct{}
 	uses    map[uint32]*use // by region id
 	flips   []flip          // regions whose second slot is active
-	reader  io.ReaderAt     // mem, or a translation to the active slots
 	bytes   []byte          // the memory's mapping, nil = none
 	mapping []byte          // the same with the active slots in place
 	frozen  bool
@@ -84,13 +83,16 @@ func New(mem nvm.NVM, p *policy.Policy, c *Config) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.table, l.reader = newTable(t), mem
+	l.table = newTable(t)
 	if m, ok := mem.(nvm.Mapper); ok {
 		if b := m.Bytes(); int64(len(b)) == l.geo.Size {
 			l.bytes, l.mapping = b[:len(b):len(b)], b[:len(b):len(b)]
 		}
 	}
 	for id, u := range l.cfg.Usage {
+		if u.Mark < 0 {
+			return nil, fmt.Errorf("mark of region %d: %w", id, nvm.ErrRange)
+		}
 		l.uses[id] = &use{Usage: u, durable: u}
 	}
 	if err := l.sealDeployed(); err != nil {
@@ -98,6 +100,19 @@ func New(mem nvm.NVM, p *policy.Policy, c *Config) (*Lock, error) {
 	}
 	l.host = l.snapFor(nil)
 	return l, nil
+}
+
+// take claims mu for a change of rights, before the next step of any program or
+// erase that is under way. yield lets it: whoever holds turn is waiting for mu.
+func (l *Lock) take() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.mu.Lock()
+}
+
+func (l *Lock) yield() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 }
 
 // fits tells whether the memory can carry the policy at all.
@@ -143,7 +158,7 @@ func (l *Lock) Session(r policy.Rights) (*Handle, error) {
 
 // add makes a handle known. Caller holds l.mu.
 func (l *Lock) add(s *session) *Handle {
-	h := &Handle{lock: l, id: l.nextID.Add(1), session: s}
+	h := &Handle{mem: l.mem, lock: l, id: l.nextID.Add(1), session: s}
 	if l.table == nil || l.closed {
 		h.s.Store(&snap{cause: CauseEnded})
 		return h
@@ -164,7 +179,7 @@ func (l *Lock) End(h *Handle) {
 	if h == nil || h.lock != l {
 		return
 	}
-	l.mu.Lock()
+	l.take()
 	defer l.mu.Unlock()
 	l.end(h)
 }
@@ -172,22 +187,31 @@ func (l *Lock) End(h *Handle) {
 // Freeze denies every handle to write and erase, with End's guarantee. Only
 // SetPolicy lifts it. Areas, the trusted side's own windows, go on.
 func (l *Lock) Freeze() {
-	l.mu.Lock()
+	l.take()
 	defer l.mu.Unlock()
-	if l.table != nil && !l.closed {
-		l.frozen = true
-		l.publish()
+	if l.table == nil || l.closed {
+		return
+	}
+	l.frozen = true
+	l.host = l.host.freeze()
+	for h := range l.handles {
+		if h.session == nil {
+			h.s.Store(l.host)
+		} else {
+			h.s.Store(h.s.Load().freeze())
+		}
 	}
 }
 
 // SetPolicy puts p in force for lifecycle state st (0 = Deployed) and lifts a
-// freeze. When it returns, every handle obeys p with End's guarantee; sessions
-// whose authority p does not know are ended. On an error nothing changed,
+// freeze. When it returns, every handle obeys p with End's guarantee. A session
+// goes on only if the state, the extents, and its authority's keys are what they
+// were. On an error nothing changed,
 // but for seals of deployed that were made durable before a later one failed:
 // ErrRollback if p is older, ErrMemory if it does not fit or moves extents while
 // the Lock is in Deployed or a second slot is active, and those of Compile.
 func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
-	l.mu.Lock()
+	l.take()
 	defer l.mu.Unlock()
 	if l.closed || l.table == nil {
 		return endedError(0)
@@ -216,8 +240,20 @@ func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
 		return err
 	}
 	l.frozen = false
+	l.endSessions(old)
 	l.publish()
 	return nil
+}
+
+// endSessions ends those that were opened under something else than what holds
+// now. Caller holds l.mu.
+func (l *Lock) endSessions(old *table) {
+	same := old.State() == l.table.State() && old.SameExtents(l.table.Table)
+	for h := range l.handles {
+		if h.session != nil && !(same && old.SameAuthority(l.table.Table, h.session.rights.Authority)) {
+			l.end(h)
+		}
+	}
 }
 
 // Denials is the number of accesses refused so far.
@@ -226,7 +262,7 @@ func (l *Lock) Denials() uint64 { return l.denied.Load() }
 // Close ends all handles, waits for programs and erases, and Syncs the memory,
 // which stays open. Calling it again does nothing.
 func (l *Lock) Close() error {
-	l.mu.Lock()
+	l.take()
 	defer l.mu.Unlock()
 	if l.closed || l.table == nil {
 		return nil

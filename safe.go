@@ -21,6 +21,9 @@ func (t *hot) allows(o, n uint64) bool {
 }
 
 // copyTo copies what allows has allowed.
-func (t *hot) copyTo(p []byte, o uint64) { copy(p, t.mem[o:o+uint64(len(p))]) }
+func (t *hot) copyTo(p []byte, o uint64) { copy(p, t.mem[o:][:len(p)]) }
 
 func (t *hot) mapped() bool { return t.mem != nil }
+
+// slice is the part of the mapping that allows has allowed.
+func (t *hot) slice(o, n uint64) []byte { return t.mem[o : o+n : o+n] }

@@ -1,8 +1,6 @@
 package nanolock
 
 import (
-	"io"
-
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/policy"
 )
@@ -10,16 +8,24 @@ import (
 // snap is everything a handle may do, immutable. Rights change by storing
 // another one: policy swap, revocation and freezing cost readers nothing.
 type snap struct {
-	read   hot         // allowed without asking further
-	write  hot         // never mapped
-	reader io.ReaderAt // what a read that is not mapped goes to
-	whole  uint64      // a program of at most this length that is a multiple of unit and
-	unit   uint64      //   stays in its page goes to the memory in one piece
-	page   uint64      // 0 = none
+	read   hot    // allowed without asking further
+	write  hot    // never mapped
+	view   hot    // what every host may always see; nothing if not mapped
+	flips  []flip // slots that reads which are not mapped go to
+	whole  uint64 // a program of at most this length that is a multiple of unit and
+	unit   uint64 //   stays in its page goes to the memory in one piece
+	page   uint64 // 0 = none
 	table  *table
 	bytes  []byte         // the first mapping, for View; nil = none
 	rights *policy.Rights // nil = a host's
 	cause  Cause          // CauseFrozen: no change; CauseEnded: nothing at all
+}
+
+// programs tells whether a program needs no accounting and goes to the memory in
+// one piece.
+func (s *snap) programs(o, size uint64) bool {
+	return size <= s.whole && s.write.allows(o, size) && (o|size)&(s.unit-1) == 0 &&
+		(s.page == 0 || o&(s.page-1)+size <= s.page)
 }
 
 // checkHot holds what hot relies on. A failure is a bug in package policy or in
@@ -43,7 +49,7 @@ const writeChunk = 64 << 10
 // snapFor builds what a handle with these rights may do now. Caller holds l.mu.
 func (l *Lock) snapFor(rights *policy.Rights) *snap {
 	s := &snap{
-		reader: l.reader, table: l.table, bytes: l.bytes, rights: rights,
+		flips: l.flips, table: l.table, bytes: l.bytes, rights: rights,
 		unit: uint64(l.geo.ProgramSize), page: uint64(l.geo.PageSize),
 		whole: uint64(max(writeChunk, l.geo.ProgramSize)),
 	}
@@ -53,6 +59,9 @@ func (l *Lock) snapFor(rights *policy.Rights) *snap {
 		until = t.UntilFor(*rights)
 	}
 	s.read.set(until, t.Shift(), l.mapping)
+	if l.bytes != nil {
+		s.view.set(t.UntilView(), t.Shift(), l.bytes)
+	}
 	if l.frozen {
 		s.cause = CauseFrozen
 		return s
@@ -68,16 +77,20 @@ func (l *Lock) snapFor(rights *policy.Rights) *snap {
 func (l *Lock) publish() {
 	l.host = l.snapFor(nil)
 	for h := range l.handles {
-		switch {
-		case h.session == nil:
+		if h.session == nil {
 			h.s.Store(l.host)
-		case l.table.Backs(h.session.rights.Authority):
-			h.s.Store(l.snapFor(&h.session.rights))
-			h.session.swept = -1 // other rules may have let content in
-		default:
-			l.end(h)
+			continue
 		}
+		h.s.Store(l.snapFor(&h.session.rights))
+		h.session.swept = -1 // other rules may have let content in
 	}
+}
+
+// freeze is s without any change of the memory.
+func (s *snap) freeze() *snap {
+	f := *s
+	f.write, f.cause = hot{}, CauseFrozen
+	return &f
 }
 
 // end takes everything from h. Caller holds l.mu.

@@ -31,8 +31,9 @@ func (l *Lock) raise(id uint32, want policy.Usage) error {
 	next := u.Usage.Join(want)
 	if l.cfg.Persist != nil && !u.durable.Covers(next) {
 		got, err := l.cfg.Persist(id, next)
-		if err == nil && !got.Covers(next) {
-			err = fmt.Errorf("less was made durable than asked")
+		// A round that nobody asked for would open the region at the next start.
+		if err == nil && (!got.Covers(next) || got.Rounds != next.Rounds) {
+			err = fmt.Errorf("%+v was made durable instead of %+v", got, next)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: region %d: %w", ErrPersist, id, err)
@@ -51,8 +52,8 @@ func (l *Lock) wear(in policy.Info, op nvm.Op, s nvm.Span) uint64 {
 	return uint64(l.blocks(s))
 }
 
-// fits tells whether the ledger has room for cost.
-func fits(u policy.Usage, w policy.Wear, cost uint64) bool {
+// affords tells whether the ledger has room for cost.
+func affords(u policy.Usage, w policy.Wear, cost uint64) bool {
 	limit := uint64(w.Erases)
 	if w.PerHours != 0 {
 		limit = max(limit, u.Allowed)
@@ -139,14 +140,18 @@ func (l *Lock) region(name string) (int, policy.Info, error) {
 }
 
 // Seal ends the time in which a region may be written once, for ever, with End's
-// guarantee. ErrRegion if there is no such region, ErrPersist if the seal could
+// guarantee. ErrRegion if there is no such region, or no rule that says once;
+// ErrPersist if the seal could
 // not be made durable.
 func (l *Lock) Seal(region string) error {
-	l.mu.Lock()
+	l.take()
 	defer l.mu.Unlock()
-	_, in, err := l.region(region)
+	i, in, err := l.region(region)
 	if err != nil {
 		return err
+	}
+	if !l.table.Once(i) {
+		return fmt.Errorf("%w: %q is never written once", ErrRegion, region)
 	}
 	return l.seal(in.ID)
 }

@@ -345,7 +345,7 @@ func TestPersist(t *testing.T) {
 	before, usage := mem.content(), l.Usage("log")
 	mem.taken()
 	for name, err := range map[string]error{
-		"append": write(host, 100, "e"), "erase": s.Erase(192, 16), "SetUsage": l.SetUsage("log", policy.Usage{Mark: 30}), "Seal": l.Seal("data"),
+		"append": write(host, 100, "e"), "erase": s.Erase(192, 16), "SetUsage": l.SetUsage("log", policy.Usage{Mark: 30}),
 	} {
 		if !errors.Is(err, nanolock.ErrPersist) || !errors.Is(err, j.fail) || errors.Is(err, nanolock.ErrDenied) {
 			t.Errorf("%s: %v", name, err)

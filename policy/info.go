@@ -84,6 +84,14 @@ func (t *Table) Backs(authority string) bool {
 	return slices.Contains(t.rules, Rule{Grant, authority})
 }
 
+// SameAuthority tells whether both policies have that authority, with the same
+// suite, keys and threshold. A session outlives no change of who may open it.
+func (t *Table) SameAuthority(u *Table, name string) bool {
+	named := func(a Authority) bool { return a.Name == name }
+	i, j := slices.IndexFunc(t.authorities, named), slices.IndexFunc(u.authorities, named)
+	return i >= 0 && j >= 0 && t.authorities[i].same(u.authorities[j])
+}
+
 // Geometry is the memory's.
 func (t *Table) Geometry() nvm.Geometry { return t.geo }
 
@@ -111,7 +119,7 @@ func (t *Table) UntilFor(r Rights) []uint32 {
 	if r.Ops&nvm.Read == 0 || !r.Span.In(t.geo.Size) {
 		return t.until[0]
 	}
-	return t.runs(nvm.Read, r)
+	return t.runs(nvm.Read, r, false)
 }
 
 // SameExtents tells whether u lays out the same regions and areas, by id, place,
@@ -128,3 +136,6 @@ func (t *Table) SameExtents(u *Table) bool {
 	}
 	return true
 }
+
+// UntilView is Until(Read) for what is [Table.Viewable].
+func (t *Table) UntilView() []uint32 { return t.view }

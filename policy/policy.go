@@ -265,13 +265,23 @@ func (p *Policy) Clone() *Policy {
 	}
 	c.Authorities = slices.Clone(p.Authorities)
 	for i := range c.Authorities {
-		a := &c.Authorities[i]
-		a.Keys = slices.Clone(a.Keys)
-		for j := range a.Keys {
-			a.Keys[j].Public = slices.Clone(a.Keys[j].Public)
-		}
+		c.Authorities[i] = c.Authorities[i].clone()
 	}
 	return &c
+}
+
+func (a Authority) clone() Authority {
+	a.Keys = slices.Clone(a.Keys)
+	for i := range a.Keys {
+		a.Keys[i].Public = slices.Clone(a.Keys[i].Public)
+	}
+	return a
+}
+
+// same tells whether b can sign what a can, and nothing else.
+func (a Authority) same(b Authority) bool {
+	return a.Name == b.Name && a.Suite == b.Suite && a.Threshold == b.Threshold &&
+		slices.EqualFunc(a.Keys, b.Keys, func(x, y Key) bool { return string(x.Public) == string(y.Public) })
 }
 
 func cloneIn(in map[State]Access) map[State]Access {

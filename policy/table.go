@@ -14,16 +14,18 @@ import (
 // a mark, a seal, a ledger or a grant decides, are 0 there and go through
 // [Table.Piece], which is exact to the byte.
 type Table struct {
-	geo     nvm.Geometry
-	state   State
-	version uint64
-	name    string
-	blank   bool    // gaps read as erased
-	entries []entry // by address
-	rules   []Rule  // what entry.rule counts in
-	shift   uint    // log2 of the table's block
-	until   [3][]uint32
-	first   []uint32 // per block: the first entry that ends behind its start
+	geo         nvm.Geometry
+	state       State
+	version     uint64
+	name        string
+	blank       bool    // gaps read as erased
+	entries     []entry // by address
+	rules       []Rule  // what entry.rule counts in
+	authorities []Authority
+	shift       uint // log2 of the table's block
+	until       [3][]uint32
+	view        []uint32 // as until: what every host may read in every lifecycle state
+	first       []uint32 // per block: the first entry that ends behind its start
 }
 
 // entry is a region or a hidden area, as small as a hundred thousand of them
@@ -69,12 +71,12 @@ func (p *Policy) Compile(g nvm.Geometry, st State) (*Table, error) {
 	t := &Table{geo: g, state: st, version: p.Version, name: p.Name, blank: p.Memory.Blank}
 	t.setShift()
 	t.addRules(p)
-	t.addEntries(p, ext)
-	t.linkSlots(p, ext)
+	t.linkSlots(t.addEntries(p, ext))
 	t.index()
 	for op := range t.until {
-		t.until[op] = t.runs(nvm.Op(1)<<op, Rights{})
+		t.until[op] = t.runs(nvm.Op(1)<<op, Rights{}, false)
 	}
+	t.view = t.runs(nvm.Read, Rights{}, true)
 	return t, nil
 }
 
@@ -103,17 +105,22 @@ func (t *Table) setShift() {
 // authority.
 func (t *Table) addRules(p *Policy) {
 	t.rules = make([]Rule, 0, 4+len(p.Authorities))
-	for _, m := range [...]Mode{Never, Any, Append, Once} {
+	for _, m := range [...]Mode{Never, Any, Append, Once} { // ruleIndex knows the first two
 		t.rules = append(t.rules, Rule{Mode: m})
 	}
+	t.authorities = make([]Authority, len(p.Authorities))
 	for i := range p.Authorities {
 		t.rules = append(t.rules, Rule{Grant, p.Authorities[i].Name})
+		t.authorities[i] = p.Authorities[i].clone()
 	}
 }
 
 func (t *Table) ruleIndex(r Rule) uint8 {
-	if r == (Rule{}) {
+	switch {
+	case r.Mode == Never:
 		return 0
+	case r.Mode == Any:
+		return 1
 	}
 	for i := range t.rules {
 		if t.rules[i] == r {
@@ -123,7 +130,9 @@ func (t *Table) ruleIndex(r Rule) uint8 {
 	return 0 // not reached after validation; denies
 }
 
-func (t *Table) addEntries(p *Policy, ext []extent) {
+// addEntries returns the entries that have a second slot, by its name.
+func (t *Table) addEntries(p *Policy, ext []extent) map[string]int {
+	slots := map[string]int{}
 	t.entries = make([]entry, len(ext))
 	for i, x := range ext {
 		e := &t.entries[i]
@@ -139,23 +148,25 @@ func (t *Table) addEntries(p *Policy, ext []extent) {
 		e.rule = [3]uint8{t.ruleIndex(a.Read), t.ruleIndex(a.Write), t.ruleIndex(a.Erase)}
 		e.viewing = r.Access.Read.Mode == Any && r.Update == nil
 		e.once = r.Access.Write.Mode == Once
-		for _, a := range r.In {
+		for _, a := range r.In { // none, mostly
 			e.viewing = e.viewing && a.Read.Mode == Any
 			e.once = e.once || a.Write.Mode == Once
 		}
+		if r.Update != nil && r.Update.Slot != "" {
+			slots[r.Update.Slot] = i
+		}
 	}
+	return slots
 }
 
 // linkSlots finds the entry of each second slot.
-func (t *Table) linkSlots(p *Policy, ext []extent) {
-	for i, x := range ext {
-		if x.region < 0 || p.Map[x.region].Update == nil || p.Map[x.region].Update.Slot == "" {
-			continue
-		}
-		for j := range t.entries {
-			if t.entries[j].hidden && t.entries[j].name == p.Map[x.region].Update.Slot {
-				t.entries[i].slot = int32(j)
-			}
+func (t *Table) linkSlots(slots map[string]int) {
+	if len(slots) == 0 {
+		return
+	}
+	for j := range t.entries {
+		if i, ok := slots[t.entries[j].name]; ok && t.entries[j].hidden {
+			t.entries[i].slot = int32(j)
 		}
 	}
 }
@@ -165,23 +176,36 @@ func (t *Table) linkSlots(p *Policy, ext []extent) {
 func (t *Table) index() {
 	n := int((t.geo.Size + 1<<t.shift - 1) >> t.shift)
 	t.first = make([]uint32, n)
-	e := 0
-	for b := range t.first {
-		for e < len(t.entries) && t.entries[e].span.End() <= int64(b)<<t.shift {
-			e++
+	b := 0
+	for e := range t.entries { // it is the first for all blocks left that start before its end
+		if end := min(n, t.blocksUp(t.entries[e].span.End())); end > b {
+			fill(t.first[b:end], uint32(e))
+			b = end
 		}
-		t.first[b] = uint32(e)
+	}
+	fill(t.first[b:], uint32(len(t.entries)))
+}
+
+// blocksUp is how many blocks of the table it takes to cover [0, off).
+func (t *Table) blocksUp(off int64) int { return int((off + 1<<t.shift - 1) >> t.shift) }
+
+func fill(s []uint32, v uint32) {
+	for i := range s {
+		s[i] = v
 	}
 }
 
 // runs builds the array of one operation for a host, or for a session that holds
 // r. Only reads are ever granted here: what changes the memory is metered.
-func (t *Table) runs(op nvm.Op, r Rights) []uint32 {
+func (t *Table) runs(op nvm.Op, r Rights, view bool) []uint32 {
 	until := make([]uint32, t.geo.Size>>t.shift)
 	var next entryRun
 	for i := len(t.entries) - 1; i >= 0; i-- {
 		e := &t.entries[i]
 		span := e.span
+		if view && !e.viewing {
+			continue
+		}
 		switch t.verdict(e, op, span, &r) {
 		case Allow:
 		case Metered:
@@ -192,7 +216,7 @@ func (t *Table) runs(op nvm.Op, r Rights) []uint32 {
 			}
 		}
 		run := entryRun{
-			from: uint32((span.Off + 1<<t.shift - 1) >> t.shift),
+			from: uint32(t.blocksUp(span.Off)),
 			to:   uint32(span.End() >> t.shift), flips: e.slot >= 0,
 		}
 		if run.from >= run.to {
@@ -203,9 +227,7 @@ func (t *Table) runs(op nvm.Op, r Rights) []uint32 {
 			end = next.end
 		}
 		run.end = end
-		for b := run.from; b < run.to; b++ {
-			until[b] = end
-		}
+		fill(until[run.from:run.to], end)
 		next = run
 	}
 	return until

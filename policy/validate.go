@@ -76,7 +76,7 @@ func (p *Policy) checkCounts(f *findings) {
 			updates++
 		}
 	}
-	if updates > MaxUpdates {
+	if updates > MaxUpdates { // each of them searches the areas
 		f.add("policy", "update regions together", "%d update regions are more than %d", updates, MaxUpdates)
 	}
 	if len(p.Authorities) > MaxAuthorities {
@@ -138,6 +138,9 @@ func (p *Policy) checkRegions(f *findings, g nvm.Geometry) {
 }
 
 func (p *Policy) checkStates(f *findings, r *Region) {
+	if len(r.In) == 0 {
+		return
+	}
 	known := 0
 	for _, st := range states {
 		if a, ok := r.In[st]; ok {
@@ -170,18 +173,21 @@ func (p *Policy) checkAccess(f *findings, r *Region, a Access, st State) {
 }
 
 func (p *Policy) checkRule(f *findings, r *Region, st State, op nvm.Op, rule Rule) {
-	where := regionWhere(r) + inState(st)
-	if _, ok := modeNames[rule.Mode]; !ok {
-		f.add(where, "say never, any, grant, append or once", "%v: %v", op, rule.Mode)
+	if rule == (Rule{}) || rule == (Rule{Mode: Any}) {
+		return // nearly all there are; naming the place costs more than all checks
+	}
+	where := func() string { return regionWhere(r) + inState(st) }
+	if rule.Mode > Once {
+		f.add(where(), "say never, any, grant, append or once", "%v: %v", op, rule.Mode)
 	}
 	if (rule.Mode == Append || rule.Mode == Once) && op != nvm.Write {
-		f.add(where, "say never, any or grant", "%v cannot be %v", op, rule.Mode)
+		f.add(where(), "say never, any or grant", "%v cannot be %v", op, rule.Mode)
 	}
 	if rule.Mode == Grant && p.authority(rule.Authority) == nil {
-		f.add(where, "add the authority, or name one of the policy's", "%v is granted by %q, which is not an authority", op, rule.Authority)
+		f.add(where(), "add the authority, or name one of the policy's", "%v is granted by %q, which is not an authority", op, rule.Authority)
 	}
 	if rule.Mode != Grant && rule.Authority != "" {
-		f.add(where, "say "+strconv.Quote("grant "+rule.Authority), "%v: rule %v names an authority", op, rule.Mode)
+		f.add(where(), "say "+strconv.Quote("grant "+rule.Authority), "%v: rule %v names an authority", op, rule.Mode)
 	}
 }
 

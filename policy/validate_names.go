@@ -2,6 +2,8 @@ package policy
 
 import (
 	"bytes"
+	"hash/maphash"
+	"math/bits"
 	"slices"
 	"strconv"
 )
@@ -10,7 +12,7 @@ import (
 // orders and reports use them without saying which of both is meant.
 func (p *Policy) checkNames(f *findings) {
 	n := len(p.Map) + len(p.Memory.Hidden)
-	names := make(map[string]struct{}, n)
+	names := newNameSet(n)
 	ids := make([]uint32, 0, n)
 	one := func(name string, id uint32, where func() string) {
 		if !validName(name) {
@@ -19,8 +21,7 @@ func (p *Policy) checkNames(f *findings) {
 		if id == 0 {
 			f.add(where(), "number regions and hidden areas from 1", "id is missing")
 		}
-		before := len(names)
-		if names[name] = struct{}{}; len(names) == before {
+		if !names.add(name) {
 			f.add(where(), "rename one", "name is used twice")
 		}
 		ids = append(ids, id)
@@ -94,4 +95,30 @@ func (a *Authority) check(f *findings, where string) {
 			f.add(where, "suite "+a.Suite.String()+" takes "+strconv.Itoa(want)+" bytes", "key %q has %d bytes", k.Name, len(k.Public))
 		}
 	}
+}
+
+// nameSet is a set of strings for a known number of them: a third of a map's cost,
+// and names are what validation spends most on.
+type nameSet struct {
+	seed  maphash.Seed
+	slots []uint32 // 1 + index in names, 0 = free
+	names []string
+}
+
+func newNameSet(n int) *nameSet {
+	return &nameSet{maphash.MakeSeed(), make([]uint32, 2<<bits.Len(uint(n))), make([]string, 0, n)}
+}
+
+// add tells whether name was new.
+func (s *nameSet) add(name string) bool {
+	mask := uint64(len(s.slots) - 1)
+	at := maphash.String(s.seed, name) & mask
+	for ; s.slots[at] != 0; at = (at + 1) & mask {
+		if s.names[s.slots[at]-1] == name {
+			return false
+		}
+	}
+	s.names = append(s.names, name)
+	s.slots[at] = uint32(len(s.names))
+	return true
 }
