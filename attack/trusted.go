@@ -1,6 +1,9 @@
 package attack
 
 import (
+	"reflect"
+	"slices"
+
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/policy"
 )
@@ -38,26 +41,24 @@ func (t *Target) SetPolicy(p *policy.Policy, st policy.State) error {
 	if err := t.Sys.SetPolicy(p.Clone(), st); err != nil {
 		return err
 	}
-	t.Policy = p
 	t.chip.mu.Lock()
 	defer t.chip.mu.Unlock()
-	t.chip.m = newModel(t.Geo, p, st, t.chip.m)
-	t.State = t.chip.m.state
+	old := t.chip.m
+	t.chip.m = newModel(t.Geo, p, st, old)
+	t.Policy, t.State = p, t.chip.m.state
 	for _, s := range t.chip.live {
-		if s.rights != nil && !hasAuthority(p, s.rights.Authority) {
+		if s.rights != nil && (old.state != t.State || !sameSigners(old.pol, p, s.rights.Authority)) {
 			s.ended = true
 		}
 	}
 	return nil
 }
 
-func hasAuthority(p *policy.Policy, name string) bool {
-	for i := range p.Authorities {
-		if p.Authorities[i].Name == name {
-			return true
-		}
-	}
-	return false
+// sameSigners tells whether whoever could open a session can still.
+func sameSigners(p, q *policy.Policy, name string) bool {
+	named := func(a policy.Authority) bool { return a.Name == name }
+	i, j := slices.IndexFunc(p.Authorities, named), slices.IndexFunc(q.Authorities, named)
+	return i >= 0 && j >= 0 && reflect.DeepEqual(p.Authorities[i], q.Authorities[j])
 }
 
 // Seal seals a region.

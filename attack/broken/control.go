@@ -2,6 +2,7 @@ package broken
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/attack"
@@ -95,6 +96,7 @@ func (g *guard) SetPolicy(p *policy.Policy, st policy.State) error {
 	case (g.state == policy.Deployed || len(g.active) > 0) && !sameExtents(p, old) && !g.is("moves-accepted"):
 		return fmt.Errorf("%w: extents moved", nanolock.ErrMemory)
 	}
+	moved := g.state != st || !sameExtents(p, old)
 	g.pol, g.state, g.frozen = p.Clone(), st, false
 	for id, u := range g.use {
 		switch {
@@ -105,12 +107,30 @@ func (g *guard) SetPolicy(p *policy.Policy, st policy.State) error {
 		}
 		g.use[id] = u
 	}
+	g.endSessions(old, moved)
+	return g.sealDeployed()
+}
+
+// endSessions ends those that were opened under something else than what holds now.
+func (g *guard) endSessions(old *policy.Policy, moved bool) {
+	signers := func(p *policy.Policy, name string) (a policy.Authority) {
+		for _, x := range p.Authorities {
+			if x.Name == name {
+				a = x
+			}
+		}
+		return a
+	}
 	for h := range g.live {
-		if h.rights != nil && g.unknown(h.rights.Authority) && !g.is("swap-forgets-sessions") {
+		if h.rights == nil || g.is("swap-forgets-sessions") {
+			continue
+		}
+		name := h.rights.Authority
+		rekeyed := !reflect.DeepEqual(signers(old, name), signers(g.pol, name)) && !g.is("rekeying-forgotten")
+		if g.unknown(name) || rekeyed || moved {
 			h.ended = true
 		}
 	}
-	return g.sealDeployed()
 }
 
 // sameExtents compares the layout of two policies.
@@ -190,78 +210,6 @@ func (g *guard) Activate(region string, slot int) error {
 		g.active[region] = true
 	}
 	return nil
-}
-
-func (g *guard) Area(name string, slot int) (nvm.NVM, error) {
-	defer g.lock("")()
-	if a := g.pol.Area(name); a != nil {
-		w, err := nvm.NewWindow(g.mem, a.Span)
-		if err != nil {
-			return nil, err
-		}
-		for i := range g.pol.Map {
-			if u := g.pol.Map[i].Update; u != nil && u.Slot == name {
-				return &area{w, g, g.pol.Map[i].Name, 1}, nil
-			}
-		}
-		return &area{w, g, "", 0}, nil
-	}
-	r := g.pol.Region(name)
-	if r == nil || r.Update == nil || r.Update.Slot == "" {
-		return nil, nanolock.ErrRegion
-	}
-	span := r.Span
-	if slot == 1 {
-		span = g.pol.Area(r.Update.Slot).Span
-	}
-	w, err := nvm.NewWindow(g.mem, span)
-	if err != nil {
-		return nil, err
-	}
-	return &area{w, g, name, slot}, nil
-}
-
-// area is the trusted side's window.
-type area struct {
-	*nvm.Window
-	g      *guard
-	region string
-	slot   int
-}
-
-func (a *area) enter(op nvm.Op) error {
-	inUse := 0
-	if a.g.active[a.region] {
-		inUse = 1
-	}
-	if a.region != "" && a.slot == inUse && !a.g.is("active-slot-open") {
-		return &nanolock.DenyError{Op: op, Region: a.region, Cause: nanolock.CauseActive}
-	}
-	return nil
-}
-
-func (a *area) WriteAt(p []byte, off int64) (int, error) {
-	defer a.g.lock("")()
-	if err := a.enter(nvm.Write); err != nil {
-		return 0, err
-	}
-	return a.Window.WriteAt(p, off)
-}
-
-func (a *area) Erase(off, n int64) error {
-	defer a.g.lock("")()
-	if err := a.enter(nvm.Erase); err != nil {
-		return err
-	}
-	return a.Window.Erase(off, n)
-}
-
-func (a *area) MarkBad(off int64) error {
-	defer a.g.lock("")()
-	if err := a.enter(nvm.Erase); err != nil {
-		return err
-	}
-	return a.Window.MarkBad(off)
 }
 
 func (g *guard) Explain(op nvm.Op, off, n int64) policy.Decision {

@@ -91,6 +91,7 @@ var bugs = [...][2]string{
 	{"freeze-existing-only", "Freeze forgets handles that are opened later"},
 	{"swap-forgets-hosts", "hosts keep the policy they started with"},
 	{"swap-forgets-sessions", "sessions keep the policy they started with"},
+	{"rekeying-forgotten", "sessions outlive the keys that opened them"},
 	{"end-no-barrier", "End returns while a program is under way"},
 	{"freeze-no-barrier", "Freeze returns while a program is under way"},
 	{"swap-no-barrier", "SetPolicy returns while a program is under way"},

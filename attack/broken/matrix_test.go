@@ -75,7 +75,7 @@ func results(t *testing.T) []map[string]*attack.Breach {
 // TestMatrix is the proof of the catalogue: every attack finds a bug, every bug
 // is found.
 func TestMatrix(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || slow {
 		t.Skip("runs the catalogue on every broken lock")
 	}
 	locks, found := broken.Locks(), results(t)
