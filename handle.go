@@ -10,8 +10,10 @@ import (
 )
 
 // Handle is the data side and all that a gate ever gets: the memory under one
-// set of rights. The zero Handle denies. Concurrent use is fine.
+// set of rights. The zero Handle denies, and so does a copy of a Handle.
+// Concurrent use is fine.
 type Handle struct {
+	self    *Handle // itself: a copy by value is not known to the Lock, and denies
 	s       atomic.Pointer[snap]
 	mem     io.ReaderAt // lock.mem: one load less than by way of s or lock
 	lock    *Lock
@@ -33,9 +35,17 @@ var (
 	_ nvm.BadBlocker = (*Handle)(nil)
 )
 
+// rights returns what h may do; nil for the zero Handle and for a copy.
+func (h *Handle) rights() *snap {
+	if h.self != h {
+		return nil
+	}
+	return h.s.Load()
+}
+
 // ReadAt reads all of p or nothing, but for what a failing memory did.
 func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
-	if s := h.s.Load(); s != nil && s.read.allows(uint64(off), uint64(len(p))) {
+	if s := h.s.Load(); h.self == h && s.read.allows(uint64(off), uint64(len(p))) {
 		if s.read.mapped() {
 			s.read.copyTo(p, uint64(off))
 			runtime.KeepAlive(h) // and with it the memory that the mapping is of
@@ -53,7 +63,7 @@ func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
 //
 //go:noinline
 func (h *Handle) readExact(p []byte, off int64) (int, error) {
-	s, n := h.s.Load(), int64(len(p))
+	s, n := h.rights(), int64(len(p))
 	if s == nil || s.cause == CauseEnded {
 		return 0, h.denyEnded(nvm.Read, off, n)
 	}
@@ -112,7 +122,7 @@ func (h *Handle) readFlipped(s *snap, p []byte, off int64) (int, error) {
 // between them: then n says how much was done. Programs and erases of one Lock
 // are serialised.
 func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
-	if h.lock == nil {
+	if h.self != h {
 		return 0, h.denyEnded(nvm.Write, off, int64(len(p)))
 	}
 	h.lock.mu.Lock()
@@ -127,7 +137,7 @@ func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 // Erase erases whole erase blocks. The whole request is decided first, then
 // erased block by block; rights that end meanwhile take effect between blocks.
 func (h *Handle) Erase(off, n int64) error {
-	if h.lock == nil {
+	if h.self != h {
 		return h.denyEnded(nvm.Erase, off, n)
 	}
 	_, err := h.change(nvm.Erase, nil, off, n)
@@ -136,7 +146,7 @@ func (h *Handle) Erase(off, n int64) error {
 
 // Sync is the memory's barrier.
 func (h *Handle) Sync() error {
-	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
+	if s := h.rights(); s == nil || s.cause == CauseEnded {
 		return h.denyEnded(nvm.Write, 0, 0)
 	}
 	return h.lock.mem.Sync()
@@ -158,7 +168,7 @@ func (h *Handle) Geometry() nvm.Geometry {
 // that no update flips. Writing to them faults. They stay valid as long as the
 // Handle is reachable; a policy that denies reading later does not take them back.
 func (h *Handle) View(off, n int64) ([]byte, error) {
-	if s := h.s.Load(); s != nil && n > 0 && s.view.allows(uint64(off), uint64(n)) {
+	if s := h.s.Load(); h.self == h && n > 0 && s.view.allows(uint64(off), uint64(n)) {
 		return s.view.slice(uint64(off), uint64(n)), nil
 	}
 	return h.viewExact(off, n)
@@ -168,7 +178,7 @@ func (h *Handle) View(off, n int64) ([]byte, error) {
 //
 //go:noinline
 func (h *Handle) viewExact(off, n int64) ([]byte, error) {
-	s := h.s.Load()
+	s := h.rights()
 	if s == nil || s.cause == CauseEnded {
 		return nil, h.denyEnded(nvm.Read, off, n)
 	}
@@ -196,7 +206,7 @@ func (h *Handle) viewExact(off, n int64) ([]byte, error) {
 // IsBad tells whether the erase block at off is bad; false on memories without
 // bad blocks.
 func (h *Handle) IsBad(off int64) (bool, error) {
-	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
+	if s := h.rights(); s == nil || s.cause == CauseEnded {
 		return false, h.denyEnded(nvm.Read, off, 0)
 	}
 	if off < 0 || off >= h.lock.geo.Size {
@@ -214,7 +224,7 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 // MarkBad marks the erase block at off bad. It destroys content for ever, so it
 // takes a grant to erase the block, and is charged as an erase.
 func (h *Handle) MarkBad(off int64) error {
-	if s := h.s.Load(); s == nil || s.cause == CauseEnded {
+	if s := h.rights(); s == nil || s.cause == CauseEnded {
 		return h.denyEnded(nvm.Erase, off, 0)
 	}
 	if off < 0 || off >= h.lock.geo.Size {

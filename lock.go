@@ -159,6 +159,7 @@ func (l *Lock) Session(r policy.Rights) (*Handle, error) {
 // add makes a handle known. Caller holds l.mu.
 func (l *Lock) add(s *session) *Handle {
 	h := &Handle{mem: l.mem, lock: l, id: l.nextID.Add(1), session: s}
+	h.self = h
 	if l.table == nil || l.closed {
 		h.s.Store(&snap{cause: CauseEnded})
 		return h
@@ -176,7 +177,7 @@ func (l *Lock) add(s *session) *Handle {
 // under way and none can start, and no read that starts later succeeds; a read
 // that had begun may finish. A handle of another Lock is left alone.
 func (l *Lock) End(h *Handle) {
-	if h == nil || h.lock != l {
+	if h == nil || h.lock != l || h.self != h {
 		return
 	}
 	l.take()

@@ -1,7 +1,9 @@
 package nanolock_test
 
 import (
+	"bytes"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -143,5 +145,42 @@ func TestOneMoreBlock(t *testing.T) {
 				t.Errorf("a freeze stops no area: %v after %d blocks", err, blocks)
 			}
 		})
+	}
+}
+
+// A Handle that was copied by value is not known to the Lock: it denies, before
+// and after the end of the one that it was copied from.
+func TestCopiedHandleDenies(t *testing.T) {
+	mem := newRAM(nor)
+	l := newLock(t, mem, toy(), nil)
+	s := session(t, l, everything())
+	c := reflect.New(reflect.TypeFor[nanolock.Handle]())
+	c.Elem().Set(reflect.ValueOf(s).Elem())
+	copied := c.Interface().(*nanolock.Handle)
+	before := mem.content()
+	for i := range 2 {
+		_, read := copied.ReadAt(make([]byte, 8), 0)
+		_, view := copied.View(0, 8)
+		_, bad := copied.IsBad(0)
+		for name, err := range map[string]error{
+			"ReadAt": read, "View": view, "IsBad": bad, "WriteAt": write(copied, 64, "a"), "Erase": copied.Erase(64, 16),
+			"Sync": copied.Sync(), "MarkBad": copied.MarkBad(0),
+		} {
+			if !errors.Is(err, nanolock.ErrEnded) {
+				t.Errorf("round %d: %s of a copy: %v", i, name, err)
+			}
+		}
+		if err := copied.Close(); err != nil {
+			t.Error(err)
+		}
+		if i == 0 {
+			if err := s.Sync(); err != nil {
+				t.Errorf("closing a copy ends the original: %v", err)
+			}
+			l.End(s)
+		}
+	}
+	if !bytes.Equal(before, mem.content()) {
+		t.Error("a copy changed the memory")
 	}
 }

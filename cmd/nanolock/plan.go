@@ -43,7 +43,7 @@ type classBytes struct {
 type ramPlan struct {
 	Block      int64 `json:"block"`       // that the table counts in
 	Blocks     int   `json:"blocks"`      //
-	Arrays     int64 `json:"arrays"`      // bytes: read, write, erase, index
+	Arrays     int64 `json:"arrays"`      // bytes: read, write, erase, view, index
 	Entries    int   `json:"entries"`     // regions and hidden areas
 	Entries64  int64 `json:"entries_64"`  // bytes, on a 64-bit core
 	Entries32  int64 `json:"entries_32"`  // bytes, on a 32-bit core
@@ -64,7 +64,7 @@ type bootPlan struct {
 const (
 	entryBytes64 = 64 + 3*8
 	entryBytes32 = 52 + 3*4
-	arrays       = 4
+	arrays       = 5
 )
 
 func newRAMPlan(p *policy.Policy, t *policy.Table) ramPlan {

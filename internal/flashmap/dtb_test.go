@@ -94,7 +94,7 @@ func (w *dtbWriter) blob() []byte {
 	structAt := fdtHeader + reserve
 	stringsAt := structAt + len(w.structure)
 	var b []byte
-	for _, v := range []int{fdtMagic, stringsAt + len(w.strings), structAt, stringsAt, fdtHeader, 17, 16, 0, len(w.strings), len(w.structure)} {
+	for _, v := range []int64{fdtMagic, int64(stringsAt + len(w.strings)), int64(structAt), int64(stringsAt), fdtHeader, 17, 16, 0, int64(len(w.strings)), int64(len(w.structure))} {
 		b = binary.BigEndian.AppendUint32(b, uint32(v))
 	}
 	b = append(b, make([]byte, reserve)...)

@@ -115,7 +115,7 @@ func openFDT(dtb []byte) (*fdtParser, error) {
 	version, compatible, stringsLen, structLen := word(5), word(6), word(8), word(9)
 	switch {
 	case word(0) != fdtMagic:
-		return nil, fdtErrorf(0, ErrNone, "magic %#x instead of %#x: pass a compiled device tree", word(0), fdtMagic)
+		return nil, fdtErrorf(0, ErrNone, "magic %#x instead of %#x: pass a compiled device tree", word(0), uint32(fdtMagic))
 	case total > maxFDT:
 		return nil, fdtErrorf(4, ErrLimit, "%d bytes: only %d are read", total, maxFDT)
 	case total < fdtHeader || total > uint64(len(dtb)):

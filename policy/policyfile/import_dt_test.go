@@ -67,7 +67,7 @@ func (w *dt) blob() []byte {
 	w.word(9)
 	at := 40 + 16
 	var b []byte
-	for _, v := range []int{0xd00dfeed, at + len(w.structure) + len(w.names), at, at + len(w.structure), 40, 17, 16, 0, len(w.names), len(w.structure)} {
+	for _, v := range []int64{0xd00dfeed, int64(at + len(w.structure) + len(w.names)), int64(at), int64(at + len(w.structure)), 40, 17, 16, 0, int64(len(w.names)), int64(len(w.structure))} {
 		b = binary.BigEndian.AppendUint32(b, uint32(v))
 	}
 	return append(append(append(b, make([]byte, 16)...), w.structure...), w.names...)
