@@ -184,9 +184,10 @@ func (c *chip) Erase(off, n int64) error {
 	})
 }
 
-// MarkBad destroys a block's content, so it is judged as an erase.
+// MarkBad destroys a block for ever: it is judged as an erase, and takes a grant.
 func (c *chip) MarkBad(off int64) error {
 	block := c.geo.Block(wrap(off, c.geo.Size))
+	c.judgeForever(block)
 	return c.change(nvm.Erase, []nvm.Span{block}, func() error {
 		b, ok := c.raw.(nvm.BadBlocker)
 		if !ok {

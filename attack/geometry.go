@@ -12,7 +12,7 @@ var geometry = []Attack{
 	{"sub-unit", "Program a part of a unit that holds protected bytes", "CWE-119", "ECC NOR (Semper): the second program of a 16-byte unit disables its ECC", famGeometry, subUnit},
 	{"chip-erase", "Erase the whole chip", "CWE-1220", "CIH 1998; opcodes C7, 60 and C4", famGeometry, chipErase},
 	{"erase-escalation", "Retry a refused erase with ever larger blocks", "CWE-1220", "flashrom escalates 20, 52, D8, 60, C7", famGeometry, eraseEscalation},
-	{"mark-bad", "Destroy protected blocks by marking them bad", "CWE-862", "MTD ioctl MEMSETBADBLOCK: destroys a block without erasing it", famGeometry, markBad},
+	{"mark-bad", "Destroy blocks for ever by marking them bad", "CWE-862", "MTD ioctl MEMSETBADBLOCK: destroys a block without erasing it", famGeometry, markBad},
 	{"geometry-tamper", "Change the geometry that the lock handed out", "CWE-374", "SFDP that lies about erase sizes", famGeometry, geometryTamper},
 }
 
@@ -128,6 +128,9 @@ func markBad(t *Target) error {
 	for _, p := range t.Denied(nvm.Erase) {
 		_ = h.MarkBad(p.Span.Off)
 		_ = h.MarkBad(p.Span.End() - 1)
+	}
+	for _, p := range t.Allowed(nvm.Erase) { // an erase can be undone, this cannot
+		_ = h.MarkBad(p.Span.Off)
 	}
 	return nil
 }

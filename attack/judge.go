@@ -38,6 +38,23 @@ func (c *chip) judge(op nvm.Op, feet []nvm.Span) bool {
 	return false
 }
 
+// judgeForever decides whether anybody may destroy a block for good.
+func (c *chip) judgeForever(block nvm.Span) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	who := c.live
+	if c.actor != nil {
+		who = []*subject{c.actor}
+	}
+	for _, s := range who {
+		if s.window.Len != 0 || c.m.forever(s, block) {
+			return
+		}
+	}
+	region, rule := c.m.where(block.Off, nvm.Erase)
+	c.fail(Breach{What: "a block was marked bad without a grant", Region: region, Span: block, Rule: rule})
+}
+
 // hostSpans translates a physical footprint, block by block.
 func (c *chip) hostSpans(f nvm.Span) (out []nvm.Span) {
 	if len(c.m.active) == 0 {

@@ -212,6 +212,15 @@ func (m *model) all(s *subject, op nvm.Op, span nvm.Span) (nvm.Span, bool) {
 	return bad, ok
 }
 
+// forever tells whether s may destroy a block for good: the right to erase it is
+// not enough, somebody must have granted it.
+func (m *model) forever(s *subject, block nvm.Span) bool {
+	return m.pieces(s, nvm.Erase, block, func(p nvm.Span) bool {
+		r := m.region(m.logical(p.Off))
+		return r != nil && r.AccessIn(m.state).Erase.Mode == policy.Grant && m.may(s, nvm.Erase, m.logical(p.Off)) == yes
+	})
+}
+
 // limit of a region's ledger; ok is false if it has none.
 func (m *model) limit(r *policy.Region) (limit uint64, ok bool) {
 	limit = uint64(r.Wear.Erases)

@@ -236,7 +236,7 @@ func ledgerWide(t *Target) error {
 }
 
 func ledgerMarkBad(t *Target) error {
-	l, err := t.spend(nvm.Erase, 1, policy.Any, policy.Grant)
+	l, err := t.spend(nvm.Erase, 1, policy.Grant)
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,11 @@ func (h *handle) markBad(b nvm.BadBlocker, block nvm.Span) (err error) {
 	g := h.g
 	g.io.Lock()
 	defer g.io.Unlock()
+	if !g.is("mark-bad-unchecked") && !g.is("mark-bad-by-hosts") {
+		if err := h.forever(block); err != nil {
+			return err
+		}
+	}
 	switch {
 	case g.is("mark-bad-unchecked"):
 	case g.is("mark-bad-uncharged"):
@@ -120,6 +125,19 @@ func (h *handle) markBad(b nvm.BadBlocker, block nvm.Span) (err error) {
 		return err
 	}
 	return b.MarkBad(g.physical(block.Off, nvm.Erase))
+}
+
+// forever refuses what an erase right alone does not give.
+func (h *handle) forever(block nvm.Span) error {
+	g := h.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for at := block.Off; at < block.End(); at = g.next(g.pol, at, block.End()) {
+		if r, _ := g.at(g.pol, at); r == nil || g.access(r).Erase.Mode != policy.Grant {
+			return g.deny(r, nvm.Erase, nanolock.CauseGrant)
+		}
+	}
+	return nil
 }
 
 // ReadAt decides first and copies then.

@@ -55,6 +55,7 @@ var bugs = [...][2]string{
 	{"shared-block-any", "erases a shared block if one of its regions may be erased"},
 	{"mark-bad-unchecked", "marks blocks bad for everybody"},
 	{"mark-bad-uncharged", "marks blocks bad without booking it"},
+	{"mark-bad-by-hosts", "whoever may erase a block may mark it bad"},
 	{"geometry-shared", "hands out the block list that it decides by"},
 	{"bit-clearing-open", "takes programs that only clear bits for harmless"},
 	// What no region covers.
