@@ -111,22 +111,30 @@ func (l *Lock) Area(name string, slot int) (nvm.NVM, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &area{w, l, l.table, i, slot, name}, nil
+	return &area{w, l, l.layout.Load(), i, slot, name}, nil
 }
 
-// area adds to a Window that the slot in use is not changed under the host.
+// area is a Window that ends with the extents it was opened under, and does not
+// change the slot in use under the host.
 type area struct {
 	*nvm.Window
-	lock  *Lock
-	table *table // with the extents under which it was opened
-	entry int    // of the update region; -1 = none
-	slot  int
-	name  string
+	lock   *Lock
+	layout uint64 // Lock.layout when it was opened
+	entry  int    // of the update region; -1 = none
+	slot   int
+	name   string
 }
 
-// enter takes the mutex unless the slot is in use. The caller unlocks if it
-// returns nil.
-func (a *area) enter(op nvm.Op) error {
+// enter tells whether op may go on, and if so what to call when it is done. Only a
+// slot needs the mutex: no host ever reaches a hidden area, and the vault is
+// written from inside Config.Persist, when the mutex is held.
+func (a *area) enter(op nvm.Op) (leave func(), err error) {
+	if a.entry < 0 {
+		if a.layout != a.lock.layout.Load() {
+			return nil, endedError(op)
+		}
+		return func() {}, nil
+	}
 	a.lock.mu.Lock()
 	active := 0
 	for _, f := range a.lock.flips {
@@ -135,15 +143,15 @@ func (a *area) enter(op nvm.Op) error {
 		}
 	}
 	switch {
-	case a.lock.closed, a.table != a.lock.table && !a.table.SameExtents(a.lock.table.Table):
-		a.lock.mu.Unlock()
-		return endedError(op)
-	case a.entry >= 0 && a.slot == active:
-		a.lock.mu.Unlock()
-		return &DenyError{Op: op, Region: a.name, Rule: "area", Cause: CauseActive}
+	case a.layout != a.lock.layout.Load():
+		err = endedError(op)
+	case a.slot == active:
+		err = &DenyError{Op: op, Region: a.name, Rule: "area", Cause: CauseActive}
+	default:
+		return a.lock.mu.Unlock, nil
 	}
-	a.table = a.lock.table
-	return nil
+	a.lock.mu.Unlock()
+	return nil, err
 }
 
 // WriteAt programs unless the slot is in use, in chunks as a Handle does.
@@ -162,10 +170,11 @@ func (a *area) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (a *area) writeChunk(p []byte, off int64) (int, error) {
-	if err := a.enter(nvm.Write); err != nil {
+	leave, err := a.enter(nvm.Write)
+	if err != nil {
 		return 0, err
 	}
-	defer a.lock.mu.Unlock()
+	defer leave()
 	n, err := a.Window.WriteAt(p, off)
 	if err == nil && n != len(p) {
 		err = io.ErrShortWrite
@@ -190,19 +199,21 @@ func (a *area) Erase(off, n int64) error {
 }
 
 func (a *area) eraseBlock(b nvm.Span) error {
-	if err := a.enter(nvm.Erase); err != nil {
+	leave, err := a.enter(nvm.Erase)
+	if err != nil {
 		return err
 	}
-	defer a.lock.mu.Unlock()
+	defer leave()
 	return a.Window.Erase(b.Off, b.Len)
 }
 
 // MarkBad marks unless the slot is in use.
 func (a *area) MarkBad(off int64) error {
-	if err := a.enter(nvm.Erase); err != nil {
+	leave, err := a.enter(nvm.Erase)
+	if err != nil {
 		return err
 	}
-	defer a.lock.mu.Unlock()
+	defer leave()
 	return a.Window.MarkBad(off)
 }
 

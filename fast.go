@@ -13,18 +13,18 @@ import (
 // costs two bounds checks more.
 //
 // What makes the pointers sound, all established by set and never changed after:
-// until points to n entries; mem, if not nil, to a mapping of at least n<<shift
-// bytes that is never unmapped while its owner is reachable; no entry of until
-// exceeds n.
+// until points to n entries, none of which exceeds the size of the memory; mem, if
+// not nil, to a mapping of that size that is not unmapped while its owner is
+// reachable.
 type hot struct {
-	until unsafe.Pointer // *[n]uint32
+	until unsafe.Pointer // *[n]uint64
 	n     uint64
-	mem   unsafe.Pointer // *[>= n<<shift]byte, nil = not mapped
+	mem   unsafe.Pointer // *[size]byte, nil = not mapped
 	shift uint
 }
 
-func (t *hot) set(until []uint32, shift uint, mem []byte) {
-	checkHot(until, shift, mem)
+func (t *hot) set(until []uint64, shift uint, size int64, mem []byte) {
+	checkHot(until, shift, size, mem)
 	*t = hot{n: uint64(len(until)), shift: shift, until: unsafe.Pointer(unsafe.SliceData(until))}
 	if mem != nil {
 		t.mem = unsafe.Pointer(unsafe.SliceData(mem))
@@ -32,19 +32,15 @@ func (t *hot) set(until []uint32, shift uint, mem []byte) {
 }
 
 // allows tells whether [o, o+n) lies in one allowed run. A negative offset is a
-// huge o and fails the first compare, behind which o+n cannot wrap: o < 2^48 and
-// n is the length of a slice. n == 0 is decided elsewhere unless it is inside a
-// run.
+// huge o and fails a compare, as a huge n does; o+n cannot wrap then. n == 0 may
+// be allowed anywhere: it does nothing.
 func (t *hot) allows(o, n uint64) bool {
 	b := o >> (t.shift & 63)
-	return n <= maxCopy && b < t.n && (o+n-1)>>(t.shift&63) < uint64(*(*uint32)(unsafe.Add(t.until, b*4)))
+	return n <= maxCopy && b < t.n && o+n <= *(*uint64)(unsafe.Add(t.until, b*8))
 }
 
 // anywhere: the processor loads and stores eight bytes at any address.
 const anywhere = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
-
-// maxCopy bounds what is copied in one piece, so that the compiler knows the length.
-const maxCopy = 1 << 30
 
 // copyTo copies what allows has allowed.
 func (t *hot) copyTo(p []byte, o uint64) {

@@ -44,6 +44,11 @@ func (h *Handle) rights() *snap {
 }
 
 // ReadAt reads all of p or nothing, but for what a failing memory did.
+//
+// Without nosplit its prologue would cost as much as the decision. What it calls
+// checks the stack for itself, but memmove, which needs next to none.
+//
+//go:nosplit
 func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
 	if s := h.s.Load(); h.self == h && s.read.allows(uint64(off), uint64(len(p))) {
 		if s.read.mapped() {

@@ -38,7 +38,8 @@ type Config struct {
 	// what was last persisted. It makes at least want durable and returns what
 	// is durable now; returning more charges ahead, so that it is called less
 	// often. After an error the access is refused with ErrPersist. It must not
-	// call the Lock. nil: usage lives as long as the Lock.
+	// call the Lock or a Handle; the Area of a hidden area is fine, and is where
+	// usage is meant to go. nil: usage lives as long as the Lock.
 	Persist func(region uint32, want policy.Usage) (policy.Usage, error)
 }
 
@@ -50,6 +51,7 @@ type Lock struct {
 	cfg Config
 
 	denied atomic.Uint64
+	layout atomic.Uint64 // counts what ends areas: other extents, and Close
 	nextID atomic.Uint32
 
 	turn    sync.Mutex // held while a change of rights waits for mu; see take
@@ -241,6 +243,9 @@ func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
 		return err
 	}
 	l.frozen = false
+	if !old.SameExtents(l.table.Table) {
+		l.layout.Add(1)
+	}
 	l.endSessions(old)
 	l.publish()
 	return nil
@@ -269,6 +274,7 @@ func (l *Lock) Close() error {
 		return nil
 	}
 	l.closed = true
+	l.layout.Add(1)
 	for h := range l.handles {
 		l.end(h)
 	}

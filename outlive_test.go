@@ -184,3 +184,47 @@ func TestCopiedHandleDenies(t *testing.T) {
 		t.Error("a copy changed the memory")
 	}
 }
+
+// Usage is kept in the vault, which is an Area: writing it from inside Persist
+// must not wait for the access that waits for Persist.
+func TestPersistIntoTheVault(t *testing.T) {
+	mem := newRAM(nor)
+	var vault nvm.NVM
+	next := int64(0)
+	persist := func(_ uint32, want policy.Usage) (policy.Usage, error) {
+		if vault == nil {
+			return want, nil // the seals of the first start in deployed
+		}
+		_, err := vault.WriteAt([]byte{byte(want.Mark)}, next)
+		next++
+		return want, errors.Join(err, vault.Sync())
+	}
+	p := toy()
+	l := newLock(t, mem, p, &nanolock.Config{Persist: persist})
+	var err error
+	if vault, err = l.Area("vault", 0); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, vault.Erase(0, 32))
+	ok(t, write(l.Host(), 96, "ab"))
+	ok(t, write(l.Host(), 98, "c"))
+	got := make([]byte, 2)
+	if _, err := vault.ReadAt(got, 0); err != nil || got[0] != 2 || got[1] != 3 {
+		t.Errorf("vault holds %v, %v", got, err)
+	}
+	l.Close()
+	if _, err := vault.WriteAt([]byte{0}, next); !errors.Is(err, nanolock.ErrEnded) {
+		t.Errorf("an area outlives the lock: %v", err)
+	}
+}
+
+func TestSetUsageBeginsNoRound(t *testing.T) {
+	l := newLock(t, newRAM(nor), toy(), nil)
+	ok(t, write(l.Host(), 96, "a"))
+	if err := l.SetUsage("log", policy.Usage{Rounds: 1}); !errors.Is(err, nvm.ErrRange) {
+		t.Errorf("a round from nowhere: %v", err)
+	}
+	if err := write(l.Host(), 96, "b"); !errors.Is(err, nanolock.ErrDenied) {
+		t.Errorf("below the mark: %v", err)
+	}
+}

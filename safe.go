@@ -4,20 +4,20 @@ package nanolock
 
 // hot is the twin of the one in fast.go, without unsafe.
 type hot struct {
-	until []uint32
+	until []uint64
 	mem   []byte
 	shift uint
 }
 
-func (t *hot) set(until []uint32, shift uint, mem []byte) {
-	checkHot(until, shift, mem)
+func (t *hot) set(until []uint64, shift uint, size int64, mem []byte) {
+	checkHot(until, shift, size, mem)
 	*t = hot{until, mem, shift}
 }
 
 // allows: see fast.go.
 func (t *hot) allows(o, n uint64) bool {
 	b := o >> (t.shift & 63)
-	return b < uint64(len(t.until)) && (o+n-1)>>(t.shift&63) < uint64(t.until[b])
+	return b < uint64(len(t.until)) && n <= maxCopy && o+n <= t.until[b]
 }
 
 // copyTo copies what allows has allowed.

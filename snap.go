@@ -9,9 +9,9 @@ import (
 // another one: policy swap, revocation and freezing cost readers nothing.
 type snap struct {
 	read   hot    // allowed without asking further
+	flips  []flip // slots that reads which are not mapped go to
 	write  hot    // never mapped
 	view   hot    // what every host may always see; nothing if not mapped
-	flips  []flip // slots that reads which are not mapped go to
 	whole  uint64 // a program of at most this length that is a multiple of unit and
 	unit   uint64 //   stays in its page goes to the memory in one piece
 	page   uint64 // 0 = none
@@ -28,16 +28,19 @@ func (s *snap) programs(o, size uint64) bool {
 		(s.page == 0 || o&(s.page-1)+size <= s.page)
 }
 
+// maxCopy bounds what is copied in one piece, so that the compiler knows the
+// length. What is longer is read piece by piece.
+const maxCopy = 1 << 30
+
 // checkHot holds what hot relies on. A failure is a bug in package policy or in
 // a backend's mapping, and a monitor that is not sure does not start.
-func checkHot(until []uint32, shift uint, mem []byte) {
-	if shift > 62 || mem != nil && uint64(len(until)) > uint64(len(mem))>>shift {
-		panic("nanolock: table exceeds the mapping")
+func checkHot(until []uint64, shift uint, size int64, mem []byte) {
+	if shift > 62 || size < 0 || uint64(len(until)) > uint64(size)>>shift || mem != nil && int64(len(mem)) != size {
+		panic("nanolock: table or mapping exceeds the memory")
 	}
-	n := uint32(len(until))
 	for _, u := range until {
-		if u > n {
-			panic("nanolock: table exceeds the memory")
+		if u > uint64(size) {
+			panic("nanolock: run leads out of the memory")
 		}
 	}
 }
@@ -58,16 +61,16 @@ func (l *Lock) snapFor(rights *policy.Rights) *snap {
 	if rights != nil {
 		until = t.UntilFor(*rights)
 	}
-	s.read.set(until, t.Shift(), l.mapping)
+	s.read.set(until, t.Shift(), l.geo.Size, l.mapping)
 	if l.bytes != nil {
-		s.view.set(t.UntilView(), t.Shift(), l.bytes)
+		s.view.set(t.UntilView(), t.Shift(), l.geo.Size, l.bytes)
 	}
 	if l.frozen {
 		s.cause = CauseFrozen
 		return s
 	}
 	if len(l.flips) == 0 { // a flipped region's programs are translated piece by piece
-		s.write.set(t.Until(nvm.Write), t.Shift(), nil)
+		s.write.set(t.Until(nvm.Write), t.Shift(), l.geo.Size, nil)
 	}
 	return s
 }

@@ -168,8 +168,8 @@ func (l *Lock) Usage(region string) policy.Usage {
 	return l.usage(in.ID)
 }
 
-// SetUsage raises a region's usage to at least u; it never lowers anything. It
-// is how a period's new allowance reaches a wear ledger (Usage.Allowed: erases
+// SetUsage raises a region's usage to at least u; it never lowers anything, and
+// begins no round. It is how a period's new allowance reaches a wear ledger (Usage.Allowed: erases
 // in all periods so far), for the core has no clock.
 func (l *Lock) SetUsage(region string, u policy.Usage) error {
 	l.mu.Lock()
@@ -180,6 +180,9 @@ func (l *Lock) SetUsage(region string, u policy.Usage) error {
 	}
 	if u.Mark < 0 || u.Mark > in.Span.Len {
 		return fmt.Errorf("mark of region %q: %w", region, nvm.ErrRange)
+	}
+	if u.Rounds > l.usage(in.ID).Rounds {
+		return fmt.Errorf("round of region %q: only a whole erase under a grant begins one: %w", region, nvm.ErrRange)
 	}
 	return l.raise(in.ID, u)
 }

@@ -99,27 +99,24 @@ func (o oracle) byte(op nvm.Op, off int64, r *policy.Rights) policy.Verdict {
 }
 
 // until is the array that Table.Until or UntilFor should hold.
-func (o oracle) until(op nvm.Op, r *policy.Rights, shift uint) []uint32 {
-	n := o.g.Size >> shift
-	owner := make([]*policy.Region, n) // nil: not wholly allowed inside one region
-	for b := range n {
-		first, _ := o.at(b << shift)
-		for off := b << shift; off < (b+1)<<shift; off++ {
-			if reg, _ := o.at(off); reg != first || o.byte(op, off, r) != policy.Allow {
-				first = nil
-				break
-			}
-		}
-		owner[b] = first
-	}
-	until := make([]uint32, n)
-	for b := n - 1; b >= 0; b-- {
+func (o oracle) until(op nvm.Op, r *policy.Rights, shift uint) []uint64 {
+	end := make([]int64, o.g.Size+1) // of the run that a byte is in, 0 = none
+	var next *policy.Region
+	for off := o.g.Size - 1; off >= 0; off-- {
+		reg, _ := o.at(off)
 		switch {
-		case owner[b] == nil:
-		case b+1 < n && owner[b+1] != nil && (owner[b+1] == owner[b] || !flips(owner[b]) && !flips(owner[b+1])):
-			until[b] = until[b+1]
+		case o.byte(op, off, r) != policy.Allow:
+		case end[off+1] != 0 && (reg == next || !flips(reg) && !flips(next)):
+			end[off] = end[off+1]
 		default:
-			until[b] = uint32(b + 1)
+			end[off] = off + 1
+		}
+		next = reg
+	}
+	until := make([]uint64, o.g.Size>>shift)
+	for b := range until {
+		if e := end[int64(b)<<shift]; e >= int64(b+1)<<shift {
+			until[b] = uint64(e)
 		}
 	}
 	return until
@@ -268,7 +265,7 @@ func agree(t testing.TB, o oracle, tab *policy.Table, rights []*policy.Rights, s
 	}
 }
 
-func sameUntil(t testing.TB, what string, got, want []uint32) {
+func sameUntil(t testing.TB, what string, got, want []uint64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: %d blocks, want %d", what, len(got), len(want))

@@ -7,12 +7,12 @@ import (
 // Table is a policy compiled for one memory and one lifecycle state. It is
 // immutable and shares nothing with the Policy. The zero Table denies.
 //
-// Its hot half is, per operation, one array indexed by block: the block up to
-// which a host may do it without a break, 0 = not at all. One shift, one bounds
-// check, one load and one compare decide range, right and span together; the
-// number of regions does not matter. Blocks shared by two regions, and all that
-// a mark, a seal, a ledger or a grant decides, are 0 there and go through
-// [Table.Piece], which is exact to the byte.
+// Its hot half is, per operation, one array indexed by block: the byte up to
+// which a host may do it from that block on without a break, 0 = not at all. One
+// shift, one bounds check, one load and one compare decide range, right and span
+// together; the number of regions does not matter. Blocks that are not allowed as
+// a whole, and all that a mark, a seal, a ledger or a grant decides, are 0 there
+// and go through [Table.Piece], which is exact to the byte.
 type Table struct {
 	geo         nvm.Geometry
 	state       State
@@ -23,8 +23,8 @@ type Table struct {
 	rules       []Rule  // what entry.rule counts in
 	authorities []Authority
 	shift       uint // log2 of the table's block
-	until       [3][]uint32
-	view        []uint32 // as until: what every host may read in every lifecycle state
+	until       [3][]uint64
+	view        []uint64 // as until: what every host may read in every lifecycle state
 	first       []uint32 // per block: the first entry that ends behind its start
 }
 
@@ -189,54 +189,55 @@ func (t *Table) index() {
 // blocksUp is how many blocks of the table it takes to cover [0, off).
 func (t *Table) blocksUp(off int64) int { return int((off + 1<<t.shift - 1) >> t.shift) }
 
-func fill(s []uint32, v uint32) {
+func fill[T any](s []T, v T) {
 	for i := range s {
 		s[i] = v
 	}
 }
 
 // runs builds the array of one operation for a host, or for a session that holds
-// r. Only reads are ever granted here: what changes the memory is metered.
-func (t *Table) runs(op nvm.Op, r Rights, view bool) []uint32 {
-	until := make([]uint32, t.geo.Size>>t.shift)
-	var next entryRun
-	for i := len(t.entries) - 1; i >= 0; i-- {
+// r. Only reads are ever granted here: what changes the memory is metered. With
+// view only entries count that every host may read in every lifecycle state.
+func (t *Table) runs(op nvm.Op, r Rights, view bool) []uint64 {
+	until := make([]uint64, t.geo.Size>>t.shift)
+	var run nvm.Span
+	flips := false // run is of a region with two slots
+	for i := range t.entries {
 		e := &t.entries[i]
-		span := e.span
-		if view && !e.viewing {
+		span := t.allowed(e, op, &r)
+		if span.Len == 0 || view && !e.viewing {
 			continue
 		}
-		switch t.verdict(e, op, span, &r) {
-		case Allow:
-		case Metered:
-			continue
-		default:
-			if span = span.Intersect(r.Span); span.Len == 0 || t.verdict(e, op, span, &r) != Allow {
-				continue
-			}
-		}
-		run := entryRun{
-			from: uint32(t.blocksUp(span.Off)),
-			to:   uint32(span.End() >> t.shift), flips: e.slot >= 0,
-		}
-		if run.from >= run.to {
+		// No run crosses the border of a region with two slots: its neighbours
+		// are neighbours in one of them only.
+		if span.Off == run.End() && !flips && e.slot < 0 {
+			run.Len += span.Len
 			continue
 		}
-		end := run.to
-		if run.to == next.from && !run.flips && !next.flips {
-			end = next.end
-		}
-		run.end = end
-		fill(until[run.from:run.to], end)
-		next = run
+		t.paint(until, run)
+		run, flips = span, e.slot >= 0
 	}
+	t.paint(until, run)
 	return until
 }
 
-// entryRun is the whole blocks [from, to) of an entry; end is where the run that
-// they belong to ends. No run crosses the border of a region with two slots:
-// its neighbours are neighbours in one of them only.
-type entryRun struct {
-	from, to, end uint32
-	flips         bool
+// allowed is the part of e where op needs no accounting; empty if there is none.
+func (t *Table) allowed(e *entry, op nvm.Op, r *Rights) nvm.Span {
+	switch t.verdict(e, op, e.span, r) {
+	case Allow:
+		return e.span
+	case Metered:
+		return nvm.Span{}
+	}
+	if s := e.span.Intersect(r.Span); s.Len > 0 && t.verdict(e, op, s, r) == Allow {
+		return s
+	}
+	return nvm.Span{}
+}
+
+// paint lets the blocks that are whole inside run lead to its end.
+func (t *Table) paint(until []uint64, run nvm.Span) {
+	if from, to := t.blocksUp(run.Off), int(run.End()>>t.shift); from < to {
+		fill(until[from:to], uint64(run.End()))
+	}
 }

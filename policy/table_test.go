@@ -122,8 +122,8 @@ func TestTableBigMemory(t *testing.T) {
 	if len(until) != 1<<20 {
 		t.Fatalf("%d blocks, want %d", len(until), 1<<20)
 	}
-	end := uint32(1<<20+4096) >> 13
-	for b, want := range map[int]uint32{0: 0, 1: end, int(end) - 1: end, int(end): 0, 1<<19 - 1: 0, 1 << 19: 1 << 20, 1<<20 - 1: 1 << 20} {
+	const end = 1<<20 + 4096
+	for b, want := range map[int]uint64{0: 0, 1: end, end>>13 - 1: end, end >> 13: 0, 1<<19 - 1: 0, 1 << 19: uint64(g.Size), 1<<20 - 1: uint64(g.Size)} {
 		if until[b] != want {
 			t.Errorf("block %d until %d, want %d", b, until[b], want)
 		}
