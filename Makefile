@@ -4,15 +4,16 @@ FUZZTIME   ?= 10s
 FUZZBUDGET ?= 0
 COUNT      ?= 6
 BENCH      ?= .
+LAYOUTS    ?= 12
 
 DEV = go -C tools run ./dev
 
-.PHONY: help test test-deps test-long lint fuzz cover bench cross size clean
+.PHONY: help test test-deps test-long lint fuzz cover bench bench-all cross size clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: ## gofmt, vet, all modules' tests with the race detector, fuzz corpora
+test: ## gofmt, vet, all modules' tests with the race detector, real firmware
 	$(DEV) test
 
 test-deps: ## Debian packages and device trees for the integration tests
@@ -30,7 +31,10 @@ fuzz: ## every fuzz target for FUZZTIME (10s), all within FUZZBUDGET (0 = no bou
 cover: ## coverage of the trusted core; fails below 95 %
 	$(DEV) cover
 
-bench: ## benchmarks matching BENCH (.), COUNT (6) times, summed up by benchstat
+bench: ## what mediation costs, over LAYOUTS (12) builds; writes bench/results
+	go run ./bench/run -layouts $(LAYOUTS) -bench '$(BENCH)'
+
+bench-all: ## every package's benchmarks matching BENCH, COUNT (6) times, by benchstat
 	$(DEV) bench -match '$(BENCH)' -count $(COUNT)
 
 cross: ## builds for other systems

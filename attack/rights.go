@@ -237,18 +237,20 @@ func eraseBudget(t *Target) error {
 }
 
 func budgetRace(t *Target) error {
-	for _, r := range t.granted(nvm.Write) {
-		u := t.Unit(r.Span.Off)
-		if b := t.Inner(r.Span); b.Len > 0 {
-			u.Off = b.Off
-		}
-		s := t.session(policy.Rights{Authority: r.AccessIn(t.State).Write.Authority, Ops: nvm.AllOps, Span: r.Span, ProgramBytes: u.Len})
-		if s == nil {
-			return nil
-		}
-		t.held(s, func() { _ = s.Write(u.Off, u.Len) }, func() { _ = s.Write(u.Off, u.Len) })
-		t.End(s)
+	granted := t.granted(nvm.Write)
+	if len(granted) == 0 {
+		return Skip("no region is written by a grant")
+	}
+	r := granted[0]
+	u := t.Unit(r.Span.Off)
+	if b := t.Inner(r.Span); b.Len > 0 {
+		u.Off = b.Off
+	}
+	s := t.session(policy.Rights{Authority: r.AccessIn(t.State).Write.Authority, Ops: nvm.AllOps, Span: r.Span, ProgramBytes: u.Len})
+	if s == nil {
 		return nil
 	}
-	return Skip("no region is written by a grant")
+	t.held(s, func() { _ = s.Write(u.Off, u.Len) }, func() { _ = s.Write(u.Off, u.Len) })
+	t.End(s)
+	return nil
 }

@@ -225,9 +225,6 @@ func TestCheck(t *testing.T) {
 
 // TestSixteenMegabytes holds the time of a run on an image of a usual size.
 func TestSixteenMegabytes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("16 MiB")
-	}
 	w := worlds.Large(16 << 20)
 	start := time.Now()
 	rep := run(t, attack.Config{Policy: w.Policy, Open: w.Open, Attacks: holding(), Faults: true, New: func(mem nvm.NVM, p *policy.Policy, c *nanolock.Config) (attack.System, error) {

@@ -8,14 +8,13 @@ import (
 	"testing"
 
 	"github.com/nanolock/nanolock/bench/internal/paired"
+	"github.com/nanolock/nanolock/internal/testdeps"
 )
 
 // BenchmarkThreads reads one region through one handle from two threads at once:
 // what they share must not be written to.
 func BenchmarkThreads(b *testing.B) {
-	if runtime.GOMAXPROCS(0) < 2 {
-		b.Skip("needs two processors")
-	}
+	testdeps.Machine(b, runtime.GOMAXPROCS(0) > 1, "a second processor")
 	geo := geometry(deviceSize)
 	mem, p := newMapped(b, geo), regions(geo, 64)
 	h := newLock(b, mem, p).Host()

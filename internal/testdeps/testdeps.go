@@ -14,16 +14,39 @@ import (
 // Strict tells whether a missing dependency is a failure.
 func Strict() bool { return os.Getenv("NANOLOCK_STRICT") == "1" }
 
+// Long tells whether tests that scale should take their time.
+func Long() bool { return os.Getenv("NANOLOCK_LONG") == "1" }
+
 // Need ends the test unless ok. what is what is missing.
 func Need(t testing.TB, ok bool, what string) {
+	t.Helper()
+	end(t, ok, what+" is missing: run make test-deps")
+}
+
+// Machine ends the test unless ok, where no package helps. what is what this
+// machine would have to have.
+func Machine(t testing.TB, ok bool, what string) {
+	t.Helper()
+	end(t, ok, "this machine lacks "+what)
+}
+
+func end(t testing.TB, ok bool, why string) {
 	t.Helper()
 	switch {
 	case ok:
 	case Strict():
-		t.Fatalf("%s is missing: run make test-deps", what)
+		t.Fatalf("%s", why)
 	default:
-		t.Skipf("%s is missing: run make test-deps", what)
+		t.Skipf("%s", why)
 	}
+}
+
+// File returns path if the Debian package that puts a file there is installed.
+func File(t testing.TB, pkg, path string) string {
+	t.Helper()
+	info, err := os.Stat(path)
+	Need(t, err == nil && info.Mode().IsRegular(), path+" of Debian's package "+pkg)
+	return path
 }
 
 // Program returns the path of a program. Debian keeps some of them where a

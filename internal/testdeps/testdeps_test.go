@@ -1,8 +1,10 @@
 package testdeps_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nanolock/nanolock/internal/testdeps"
@@ -12,11 +14,20 @@ import (
 type outcome struct {
 	testing.TB
 	skipped, failed bool
+	why             string
 }
 
-func (o *outcome) Helper()               {}
-func (o *outcome) Skipf(string, ...any)  { o.skipped = true; panic(o) }
-func (o *outcome) Fatalf(string, ...any) { o.failed = true; panic(o) }
+func (o *outcome) Helper() {}
+
+func (o *outcome) Skipf(f string, a ...any) {
+	o.skipped, o.why = true, fmt.Sprintf(f, a...)
+	panic(o)
+}
+
+func (o *outcome) Fatalf(f string, a ...any) {
+	o.failed, o.why = true, fmt.Sprintf(f, a...)
+	panic(o)
+}
 
 func run(t *testing.T, f func(testing.TB)) (o *outcome) {
 	o = &outcome{TB: t}
@@ -30,13 +41,22 @@ func run(t *testing.T, f func(testing.TB)) (o *outcome) {
 }
 
 func TestNeed(t *testing.T) {
-	missing := func(t testing.TB) { testdeps.Program(t, "no-such-program-anywhere") }
-	t.Setenv("NANOLOCK_STRICT", "")
-	if o := run(t, missing); !o.skipped || o.failed {
-		t.Errorf("%+v", o)
+	for what, missing := range map[string]func(testing.TB){
+		"no-such-program-anywhere": func(t testing.TB) { testdeps.Program(t, "no-such-program-anywhere") },
+		"package nothing":          func(t testing.TB) { testdeps.File(t, "nothing", "/no/such/file") },
+		"package folder":           func(t testing.TB) { testdeps.File(t, "folder", "/") },
+		"a thousand processors":    func(t testing.TB) { testdeps.Machine(t, false, "a thousand processors") },
+	} {
+		t.Setenv("NANOLOCK_STRICT", "")
+		if o := run(t, missing); !o.skipped || o.failed || !strings.Contains(o.why, what) {
+			t.Errorf("%s: %+v", what, o)
+		}
+		t.Setenv("NANOLOCK_STRICT", "1")
+		if o := run(t, missing); !o.failed || !strings.Contains(o.why, what) {
+			t.Errorf("%s, strict: %+v", what, o)
+		}
 	}
-	t.Setenv("NANOLOCK_STRICT", "1")
-	if o := run(t, missing); !o.failed {
+	if o := run(t, func(t testing.TB) { testdeps.File(t, "testing", os.Args[0]) }); o.failed || o.skipped {
 		t.Errorf("%+v", o)
 	}
 	if o := run(t, func(t testing.TB) { testdeps.Need(t, true, "nothing") }); o.failed || o.skipped {

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -13,6 +17,7 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:3: broken\n"}
 {"Action":"fail","Package":"p","Test":"TestB"}
 {"Action":"output","Package":"p","Test":"TestC","Output":"quiet\n"}
+{"Action":"attr","Package":"p","Test":"TestC","Key":"image","Value":"16 KiB"}
 {"Action":"pass","Package":"p","Test":"TestC"}
 {"Action":"output","Package":"p","Test":"TestD","Output":"half a line of a crash\n"}
 {"Action":"output","Package":"p","Output":"panic: at once\n"}
@@ -33,7 +38,7 @@ go: something else
 	if err := r.finish(true); err == nil {
 		t.Error("strict: a skipped test passed")
 	}
-	for _, want := range []string{"broken", "half a line", "panic: at once", "FAIL\tp", "?   \tq", "go: something else",
+	for _, want := range []string{"broken", "half a line", "panic: at once", "FAIL\tp", "?   \tq", "go: something else", "image: 16 KiB",
 		"skipped: p TestA: a_test.go:3: no dtc here", "1 passed, 1 failed, 1 skipped"} {
 		if !strings.Contains(w.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, w.String())
@@ -101,6 +106,42 @@ func TestTargets(t *testing.T) {
 	} {
 		if onDevice(tc.path) != tc.device || offDevice(tc.path) != tc.off {
 			t.Errorf("%s: on device %v, off device %v", tc.path, onDevice(tc.path), offDevice(tc.path))
+		}
+	}
+}
+
+func TestWithoutRace(t *testing.T) {
+	const file = "//go:build %s\n\npackage p\n\nfunc TestA(t *testing.T) {}\n\nfunc help() {}\n\nfunc FuzzB(f *testing.F) {}\n"
+	for constraint, want := range map[string]string{
+		"!race": "TestA FuzzB", "linux && !race": "TestA FuzzB", "race": "", "!racehorse": "", "linux": "",
+	} {
+		if got := strings.Join(testsWithoutRace([]byte(fmt.Sprintf(file, constraint))), " "); got != want {
+			t.Errorf("%s: got %q, want %q", constraint, got, want)
+		}
+	}
+}
+
+// A skip says what is missing and fails a strict run: testdeps sees to both.
+func TestSkipsAreStrict(t *testing.T) {
+	root, err := findRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := goFiles(root)
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	skip := regexp.MustCompile(`\b[tbf]\.Skip(f|Now)?\(|testing\.Short\(`)
+	for _, f := range files {
+		if !strings.HasSuffix(f, "_test.go") || strings.Contains(f, "testdeps") || filepath.Base(f) == "dev_test.go" {
+			continue
+		}
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := skip.Find(b); m != nil {
+			t.Errorf("%s: %s: let internal/testdeps end it, or do less without NANOLOCK_LONG", name(root, f), m)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type report struct {
 
 type event struct {
 	Action, Package, Test, Output string
+	Key, Value                    string // of t.Attr
 }
 
 func newReport(w io.Writer) *report {
@@ -81,6 +82,8 @@ func (r *report) line(line string) {
 		} else {
 			r.pending[key] = append(r.pending[key], e.Output)
 		}
+	case "attr": // what a test wants to be read although it passes
+		fmt.Fprintf(r.w, "  %s: %s\n", e.Key, e.Value)
 	case "pass":
 		if e.Test != "" {
 			r.passed++

@@ -119,12 +119,6 @@ func everything(root string) (string, error) {
 	ctx.GOOS, ctx.GOARCH, ctx.CgoEnabled = "linux", "mipsle", false
 	var imports, refs strings.Builder
 	for i, dir := range core {
-		if ok, err := hasCode(filepath.Join(root, dir)); err != nil || !ok {
-			if err != nil {
-				return "", err
-			}
-			continue
-		}
 		p, err := ctx.ImportDir(filepath.Join(root, dir), 0)
 		if err != nil {
 			return "", err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -31,10 +32,51 @@ func runTest(root string, _ []string) error {
 	errs := []error{gofmt(root), vet(root)}
 	r := newReport(os.Stdout)
 	errs = append(errs, testModules(root, r, nil, flags))
+	if len(race) > 0 {
+		errs = append(errs, testWithoutRace(root, r, flags[len(race):]))
+	}
 	// The twin of the root's one unsafe file goes through the same tests.
 	args := append([]string{"test", "-json", "-tags=nanolock_safe"}, flags...)
 	errs = append(errs, r.run(goCmd(root, []string{firmware(root)}, append(args, ".")...)))
 	errs = append(errs, r.finish(strict()))
+	return errors.Join(errs...)
+}
+
+var (
+	noRace   = regexp.MustCompile(`(?m)^//go:build (.*&& )?!race\b`)
+	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
+)
+
+// testsWithoutRace names the tests of a file that the race detector leaves out.
+func testsWithoutRace(file []byte) (names []string) {
+	if !noRace.Match(file) {
+		return nil
+	}
+	for _, m := range testFunc.FindAllSubmatch(file, -1) {
+		names = append(names, string(m[1]))
+	}
+	return names
+}
+
+// testWithoutRace runs what the race detector would slow down beyond use: the
+// tests in files with the constraint !race, and no others a second time.
+func testWithoutRace(root string, r *report, flags []string) error {
+	pkgs, err := packagesWith(root, noRace)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range pkgs {
+		files, err := filepath.Glob(filepath.Join(p.module, p.pattern, "*_test.go"))
+		var names []string
+		for _, f := range files {
+			b, e := os.ReadFile(f)
+			err = errors.Join(err, e)
+			names = append(names, testsWithoutRace(b)...)
+		}
+		args := append([]string{"test", "-json", "-run=^(" + strings.Join(names, "|") + ")$"}, flags...)
+		errs = append(errs, err, r.run(goCmd(p.module, []string{firmware(root)}, append(args, p.pattern)...)))
+	}
 	return errors.Join(errs...)
 }
 

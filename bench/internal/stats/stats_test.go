@@ -107,7 +107,7 @@ func TestShuffle(t *testing.T) {
 			t.Errorf("item %d came first %d times of 40000", i, n)
 		}
 	}
-	if NewShuffler(3).Next() != NewShuffler(3).Next() {
+	if a, b := NewShuffler(3), NewShuffler(3); a.Next() != b.Next() {
 		t.Error("the same seed deals different orders")
 	}
 }
