@@ -17,13 +17,13 @@ import (
 // not nil, to a mapping of that size that is not unmapped while its owner is
 // reachable.
 type hot struct {
-	until unsafe.Pointer // *[n]uint64
+	until unsafe.Pointer // *[n]uint32
 	n     uint64
 	mem   unsafe.Pointer // *[size]byte, nil = not mapped
 	shift uint
 }
 
-func (t *hot) set(until []uint64, shift uint, size int64, mem []byte) {
+func (t *hot) set(until []uint32, shift uint, size int64, mem []byte) {
 	checkHot(until, shift, size, mem)
 	*t = hot{n: uint64(len(until)), shift: shift, until: unsafe.Pointer(unsafe.SliceData(until))}
 	if mem != nil {
@@ -36,7 +36,7 @@ func (t *hot) set(until []uint64, shift uint, size int64, mem []byte) {
 // be allowed anywhere: it does nothing.
 func (t *hot) allows(o, n uint64) bool {
 	b := o >> (t.shift & 63)
-	return n <= maxCopy && b < t.n && o+n <= *(*uint64)(unsafe.Add(t.until, b*8))
+	return n <= maxCopy && b < t.n && o+n <= uint64(*(*uint32)(unsafe.Add(t.until, b*4)))
 }
 
 // anywhere: the processor loads and stores eight bytes at any address.

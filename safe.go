@@ -4,12 +4,12 @@ package nanolock
 
 // hot is the twin of the one in fast.go, without unsafe.
 type hot struct {
-	until []uint64
+	until []uint32
 	mem   []byte
 	shift uint
 }
 
-func (t *hot) set(until []uint64, shift uint, size int64, mem []byte) {
+func (t *hot) set(until []uint32, shift uint, size int64, mem []byte) {
 	checkHot(until, shift, size, mem)
 	*t = hot{until, mem, shift}
 }
@@ -17,7 +17,7 @@ func (t *hot) set(until []uint64, shift uint, size int64, mem []byte) {
 // allows: see fast.go.
 func (t *hot) allows(o, n uint64) bool {
 	b := o >> (t.shift & 63)
-	return b < uint64(len(t.until)) && n <= maxCopy && o+n <= t.until[b]
+	return b < uint64(len(t.until)) && n <= maxCopy && o+n <= uint64(t.until[b])
 }
 
 // copyTo copies what allows has allowed.

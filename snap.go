@@ -34,12 +34,12 @@ const maxCopy = 1 << 30
 
 // checkHot holds what hot relies on. A failure is a bug in package policy or in
 // a backend's mapping, and a monitor that is not sure does not start.
-func checkHot(until []uint64, shift uint, size int64, mem []byte) {
+func checkHot(until []uint32, shift uint, size int64, mem []byte) {
 	if shift > 62 || size < 0 || uint64(len(until)) > uint64(size)>>shift || mem != nil && int64(len(mem)) != size {
 		panic("nanolock: table or mapping exceeds the memory")
 	}
 	for _, u := range until {
-		if u > uint64(size) {
+		if int64(u) > size {
 			panic("nanolock: run leads out of the memory")
 		}
 	}

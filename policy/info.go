@@ -106,9 +106,9 @@ func (t *Table) Shift() uint { return t.shift }
 
 // Until is the hot array of one operation for hosts: for each block the byte up
 // to which the operation is allowed from its first byte on without a break, 0 =
-// not for all of the block, or not decided there. Callers must not change it. nil
-// for anything but one operation.
-func (t *Table) Until(op nvm.Op) []uint64 {
+// not for all of the block, or not decided there. It reaches 4 GiB far. Callers
+// must not change it. nil for anything but one operation.
+func (t *Table) Until(op nvm.Op) []uint32 {
 	if op != nvm.Read && op != nvm.Write && op != nvm.Erase {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (t *Table) Until(op nvm.Op) []uint64 {
 }
 
 // UntilFor is Until(Read) for a session that holds r.
-func (t *Table) UntilFor(r Rights) []uint64 {
+func (t *Table) UntilFor(r Rights) []uint32 {
 	if r.Ops&nvm.Read == 0 || !r.Span.In(t.geo.Size) {
 		return t.until[0]
 	}
@@ -139,4 +139,4 @@ func (t *Table) SameExtents(u *Table) bool {
 }
 
 // UntilView is Until(Read) for what is [Table.Viewable].
-func (t *Table) UntilView() []uint64 { return t.view }
+func (t *Table) UntilView() []uint32 { return t.view }

@@ -99,7 +99,7 @@ func (o oracle) byte(op nvm.Op, off int64, r *policy.Rights) policy.Verdict {
 }
 
 // until is the array that Table.Until or UntilFor should hold.
-func (o oracle) until(op nvm.Op, r *policy.Rights, shift uint) []uint64 {
+func (o oracle) until(op nvm.Op, r *policy.Rights, shift uint) []uint32 {
 	end := make([]int64, o.g.Size+1) // of the run that a byte is in, 0 = none
 	var next *policy.Region
 	for off := o.g.Size - 1; off >= 0; off-- {
@@ -113,10 +113,10 @@ func (o oracle) until(op nvm.Op, r *policy.Rights, shift uint) []uint64 {
 		}
 		next = reg
 	}
-	until := make([]uint64, o.g.Size>>shift)
+	until := make([]uint32, o.g.Size>>shift)
 	for b := range until {
 		if e := end[int64(b)<<shift]; e >= int64(b+1)<<shift {
-			until[b] = uint64(e)
+			until[b] = uint32(e)
 		}
 	}
 	return until
@@ -265,7 +265,7 @@ func agree(t testing.TB, o oracle, tab *policy.Table, rights []*policy.Rights, s
 	}
 }
 
-func sameUntil(t testing.TB, what string, got, want []uint64) {
+func sameUntil(t testing.TB, what string, got, want []uint32) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: %d blocks, want %d", what, len(got), len(want))

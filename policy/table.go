@@ -23,8 +23,8 @@ type Table struct {
 	rules       []Rule  // what entry.rule counts in
 	authorities []Authority
 	shift       uint // log2 of the table's block
-	until       [3][]uint64
-	view        []uint64 // as until: what every host may read in every lifecycle state
+	until       [3][]uint32
+	view        []uint32 // as until: what every host may read in every lifecycle state
 	first       []uint32 // per block: the first entry that ends behind its start
 }
 
@@ -44,6 +44,10 @@ type entry struct {
 	once    bool // Once in some lifecycle state
 	viewing bool // every host may read it in every lifecycle state
 }
+
+// reach is how far the arrays see: their ends are 32 bits, for they share the
+// caches with the content. What lies beyond, or across, takes the exact way.
+const reach = 1<<32 - 1
 
 // maxTableBlocks bounds a table over a large memory of small blocks; beyond it
 // the table's block grows, and more accesses take the exact way.
@@ -198,8 +202,8 @@ func fill[T any](s []T, v T) {
 // runs builds the array of one operation for a host, or for a session that holds
 // r. Only reads are ever granted here: what changes the memory is metered. With
 // view only entries count that every host may read in every lifecycle state.
-func (t *Table) runs(op nvm.Op, r Rights, view bool) []uint64 {
-	until := make([]uint64, t.geo.Size>>t.shift)
+func (t *Table) runs(op nvm.Op, r Rights, view bool) []uint32 {
+	until := make([]uint32, min(t.geo.Size, reach)>>t.shift)
 	var run nvm.Span
 	flips := false // run is of a region with two slots
 	for i := range t.entries {
@@ -236,8 +240,9 @@ func (t *Table) allowed(e *entry, op nvm.Op, r *Rights) nvm.Span {
 }
 
 // paint lets the blocks that are whole inside run lead to its end.
-func (t *Table) paint(until []uint64, run nvm.Span) {
-	if from, to := t.blocksUp(run.Off), int(run.End()>>t.shift); from < to {
-		fill(until[from:to], uint64(run.End()))
+func (t *Table) paint(until []uint32, run nvm.Span) {
+	end := min(run.End(), reach)
+	if from, to := t.blocksUp(run.Off), int(end>>t.shift); from < to {
+		fill(until[from:to], uint32(end))
 	}
 }

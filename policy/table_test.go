@@ -103,13 +103,13 @@ func bend(p *policy.Policy, where uint8, v int64) {
 	}
 }
 
-// Beyond 2^20 blocks the table's block grows: the arrays stay small and the rest
-// is decided exactly.
+// Beyond 2^20 blocks the table's block grows, and beyond 4 GiB there is none: the
+// arrays stay small and the rest is decided exactly.
 func TestTableBigMemory(t *testing.T) {
 	g := nvm.Geometry{Size: 4096 * (1<<21 + 1), EraseSize: 4096, ProgramSize: 1, Erased: 0xFF}
 	p := &policy.Policy{Version: 1, Memory: policy.Memory{Size: g.Size, Granule: 4096}, Map: []policy.Region{
 		{ID: 1, Name: "low", Span: nvm.Span{Off: 4096, Len: 1 << 20}, Access: policy.Access{Read: policy.Rule{Mode: policy.Any}}},
-		{ID: 2, Name: "high", Span: nvm.Span{Off: 1 << 32, Len: g.Size - 1<<32}, Access: policy.Access{Read: policy.Rule{Mode: policy.Any}}},
+		{ID: 2, Name: "high", Span: nvm.Span{Off: 1 << 31, Len: g.Size - 1<<31}, Access: policy.Access{Read: policy.Rule{Mode: policy.Any}}},
 	}}
 	tab, err := p.Compile(g, policy.Deployed)
 	if err != nil {
@@ -119,17 +119,17 @@ func TestTableBigMemory(t *testing.T) {
 		t.Fatalf("shift %d, want 13", tab.Shift())
 	}
 	until := tab.Until(nvm.Read)
-	if len(until) != 1<<20 {
-		t.Fatalf("%d blocks, want %d", len(until), 1<<20)
+	if len(until) != 1<<19-1 {
+		t.Fatalf("%d blocks, want those below 4 GiB", len(until))
 	}
 	const end = 1<<20 + 4096
-	for b, want := range map[int]uint64{0: 0, 1: end, end>>13 - 1: end, end >> 13: 0, 1<<19 - 1: 0, 1 << 19: uint64(g.Size), 1<<20 - 1: uint64(g.Size)} {
+	for b, want := range map[int]uint32{0: 0, 1: end, end>>13 - 1: end, end >> 13: 0, 1 << 18: math.MaxUint32, 1<<19 - 2: math.MaxUint32} {
 		if until[b] != want {
 			t.Errorf("block %d until %d, want %d", b, until[b], want)
 		}
 	}
 	o := oracle{p, g, policy.Deployed}
-	for _, edge := range []int64{0, 4096, 8192, 1 << 20, 1<<20 + 4096, 1<<20 + 8192, 1 << 32, g.Size - 4096, g.Size} {
+	for _, edge := range []int64{0, 4096, 8192, 1 << 20, 1<<20 + 4096, 1<<20 + 8192, 1 << 31, 1<<32 - 1, 1 << 32, g.Size - 4096, g.Size} {
 		for off := max(edge-3, 0); off < min(edge+3, g.Size); off++ {
 			for end := off + 1; end <= min(edge+3, g.Size); end++ {
 				want := true

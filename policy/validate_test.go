@@ -258,7 +258,7 @@ func TestLimitsAllowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u := tab.Until(nvm.Read); u[0] != uint64(g.Size) || u[policy.MaxRegions-1] != uint64(g.Size) {
+	if u := tab.Until(nvm.Read); u[0] != uint32(g.Size) || u[policy.MaxRegions-1] != uint32(g.Size) {
 		t.Errorf("one run of all: %d", u[0])
 	}
 }

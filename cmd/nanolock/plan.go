@@ -43,7 +43,7 @@ type classBytes struct {
 type ramPlan struct {
 	Block      int64 `json:"block"`       // that the table counts in
 	Blocks     int   `json:"blocks"`      //
-	Arrays     int64 `json:"arrays"`      // bytes: read, write, erase, view in 8 each, index in 4
+	Arrays     int64 `json:"arrays"`      // bytes: read, write, erase, view, index; 4 for each block
 	Entries    int   `json:"entries"`     // regions and hidden areas
 	Entries64  int64 `json:"entries_64"`  // bytes, on a 64-bit core
 	Entries32  int64 `json:"entries_32"`  // bytes, on a 32-bit core
@@ -69,7 +69,7 @@ const (
 
 func newRAMPlan(p *policy.Policy, t *policy.Table) ramPlan {
 	blocks := len(t.Until(nvm.Read))
-	r := ramPlan{Block: 1 << t.Shift(), Blocks: blocks, Arrays: (4*8 + 4) * int64(blocks), Entries: t.Entries(), PerSession: 8 * int64(blocks)}
+	r := ramPlan{Block: 1 << t.Shift(), Blocks: blocks, Arrays: arrays * 4 * int64(blocks), Entries: t.Entries(), PerSession: 4 * int64(blocks)}
 	var names int64
 	for i := range p.Map {
 		names += int64(len(p.Map[i].Name))
