@@ -96,11 +96,13 @@ func (s *Signer) sign(i int, message []byte) ([]byte, error) {
 		hash = crypto.SHA256
 	}
 	sig, err := crypto.SignMessage(s.halves[i], rand.Reader, message, hash)
-	if err == nil && h.alg == AlgESP256 {
-		sig, err = FromDER(sig)
-	}
 	if err != nil {
 		return nil, refuse(ErrKey, "%v: %w", h.alg, err)
+	}
+	if h.alg == AlgESP256 {
+		if sig, err = FromDER(sig); err != nil {
+			return nil, refuse(ErrSignature, "%v: %v", h.alg, err)
+		}
 	}
 	if !h.check(message, sig) {
 		return nil, refuse(ErrSignature, "%v: the private key signed something else", h.alg)
