@@ -10,10 +10,12 @@ const (
 	// DefaultMaxPayload is the bound on payloads for whoever has no other.
 	DefaultMaxPayload = 64 << 10
 
-	// What is not payload: tag, array, headers and the head of the signatures;
-	// and for each of these the longest that it can be.
-	maxFrame = 16
-	maxEntry = 48 + mldsa65SignatureLen
+	// maxProtected is more than the longest header of a signature.
+	maxProtected = 48
+	// frameLen and entryLen are more than what is around a payload, and around
+	// the header and the signature of an entry.
+	frameLen = 24
+	entryLen = 8
 )
 
 const (
@@ -46,9 +48,6 @@ func New(payload []byte) *Envelope { return &Envelope{payload: payload} }
 // [Verify] does, but without verifying any. A payload of more than maxPayload
 // bytes is ErrMalformed. The Envelope keeps b, which must not change.
 func Parse(b []byte, maxPayload int) (*Envelope, error) {
-	if maxPayload < 0 || len(b)-maxFrame-MaxSignatures*maxEntry > maxPayload {
-		return nil, refuse(ErrMalformed, "%d bytes are too many", len(b))
-	}
 	e := new(Envelope)
 	d := cbor.NewDecoder(b)
 	if tag := d.Tag(); d.Err() == nil && tag != tagSign {
@@ -84,7 +83,7 @@ func Parse(b []byte, maxPayload int) (*Envelope, error) {
 
 func readEntry(d *cbor.Decoder) (e entry) {
 	d.ArrayOf(3)
-	e.protected = d.Bytes(maxEntry - mldsa65SignatureLen)
+	e.protected = d.Bytes(maxProtected)
 	d.Map(0)
 	e.signature = d.Bytes(mldsa65SignatureLen)
 	return e
@@ -145,9 +144,9 @@ func (e *Envelope) MarshalBinary() ([]byte, error) {
 	if len(e.entries) == 0 {
 		return nil, refuse(ErrMalformed, "no signatures")
 	}
-	size := maxFrame + len(e.payload)
+	size := frameLen + len(e.payload)
 	for i := range e.entries {
-		size += 8 + len(e.entries[i].protected) + len(e.entries[i].signature)
+		size += entryLen + len(e.entries[i].protected) + len(e.entries[i].signature)
 	}
 	b := cbor.AppendTag(make([]byte, 0, size), tagSign)
 	b = cbor.AppendArray(b, 4)

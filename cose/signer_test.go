@@ -209,11 +209,12 @@ func TestFromDER(t *testing.T) {
 	}
 }
 
-// Short r and s are padded in both directions.
-func TestShortScalars(t *testing.T) {
+// In both directions short r and s are padded, and those with the top bit set
+// marked as positive.
+func TestScalarEncoding(t *testing.T) {
 	k := private(cose.AlgESP256, 1).(*ecdsa.PrivateKey)
-	public, short := signer(cose.ESP256, 1).Public(), 0
-	for i := 0; short < 3 && i < 5000; i++ {
+	public, short, top := signer(cose.ESP256, 1).Public(), 0, 0
+	for i := 0; (short < 3 || top < 3) && i < 5000; i++ {
 		m := []byte{byte(i), byte(i >> 8)}
 		digest := sha256.Sum256(m)
 		d, err := k.Sign(nil, digest[:], crypto.SHA256)
@@ -224,15 +225,20 @@ func TestShortScalars(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if raw[0] == 0 || raw[32] == 0 {
+		switch {
+		case raw[0] == 0 || raw[32] == 0:
 			short++
-			if err := public.VerifyHalf(cose.AlgESP256, m, raw); err != nil {
-				t.Errorf("%x: %v", raw, err)
-			}
+		case raw[0] == 0x80 || raw[32] == 0x80:
+			top++
+		default:
+			continue
+		}
+		if err := public.VerifyHalf(cose.AlgESP256, m, raw); err != nil {
+			t.Errorf("%x: %v", raw, err)
 		}
 	}
-	if short < 3 {
-		t.Error("found no short scalar")
+	if short < 3 || top < 3 {
+		t.Errorf("found %d short scalars, %d with the top bit alone", short, top)
 	}
 }
 
@@ -249,8 +255,10 @@ func TestHalvesAlone(t *testing.T) {
 		if err := s.Public().VerifyHalf(a, payload[1:], b); !errors.Is(err, cose.ErrSignature) {
 			t.Error(err)
 		}
-		if err := s.Public().VerifyHalf(a, payload, b[1:]); !errors.Is(err, cose.ErrSignature) {
-			t.Error(err)
+		for _, bad := range [][]byte{nil, b[:10], b[:32], b[1:], append(b, 0), append(b, b...)} {
+			if err := s.Public().VerifyHalf(a, payload, bad); !errors.Is(err, cose.ErrSignature) {
+				t.Errorf("%d bytes: %v", len(bad), err)
+			}
 		}
 	}
 	for _, a := range []cose.Alg{cose.AlgEd25519, cose.LegacyES256, 0} {
