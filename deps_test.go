@@ -99,6 +99,12 @@ var unsafeIn = map[string]string{
 	"backend/mmap": "pages of a mapping",
 }
 
+// onlyIn names modules of others that one package alone imports: what they do
+// has one door, and to replace them one package changes.
+var onlyIn = map[string]string{
+	"github.com/cloudflare/circl": "cose", // ML-DSA
+}
+
 // neverLinked may not be in a device: no package on the floors up to device
 // links it, directly or through others.
 var neverLinked = []string{"net/http", "database/sql", "yaml"}
@@ -236,6 +242,11 @@ func checkImports(tree fs.FS) (faults []string) {
 				}
 				continue
 			}
+			for module, door := range onlyIn {
+				if (imp == module || strings.HasPrefix(imp, module+"/")) && s.pkg != door {
+					bad(s, "imports %s, which %s alone may", imp, door)
+				}
+			}
 			if std, ok := closed[s.pkg]; ok && !slices.Contains(std, imp) {
 				bad(s, "imports %s, which is not on the closed list of %s", imp, s.pkg)
 			}
@@ -297,6 +308,8 @@ func TestImportsCaught(t *testing.T) {
 		{"nvm/a.go", own("policy"), "floor 0 imports floor 1"},
 		{"policy/a.go", "github.com/other/thing", "closed list"},
 		{"policy/a.go", own("nvm"), ""},
+		{"cose/a.go", "github.com/cloudflare/circl/sign/mldsa/mldsa65", ""},
+		{"manifest/a.go", "github.com/cloudflare/circl/hpke", "cose alone may"},
 		{"lock.go", own("nvm"), ""},
 		{"lock.go", "net", "closed list"},
 		{"lock.go", "unsafe", "imports unsafe"},
