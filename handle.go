@@ -43,13 +43,13 @@ func (h *Handle) rights() *snap {
 	return h.s.Load()
 }
 
-// ReadAt reads all of p or nothing, but for what a failing memory did.
-//
-// Without nosplit its prologue would cost as much as the decision. What it calls
-// checks the stack for itself, but memmove, which needs next to none.
+// ReadAt reads all of p or nothing, but for what a failing memory did. The error
+// matches ErrDenied, or is nvm.ErrRange or the memory's own.
 //
 //go:nosplit
 func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
+	// Without nosplit the prologue would cost as much as the decision. What is called
+	// checks the stack for itself, but memmove, which needs next to none.
 	if s := h.s.Load(); h.self == h && s.read.allows(uint64(off), uint64(len(p))) {
 		if s.read.mapped() {
 			s.read.copyTo(p, uint64(off))
@@ -125,7 +125,8 @@ func (h *Handle) readFlipped(s *snap, p []byte, off int64) (int, error) {
 // WriteAt programs. The whole request is decided first; what is long is
 // programmed in chunks of 64 KiB, and rights that end meanwhile take effect
 // between them: then n says how much was done. Programs and erases of one Lock
-// are serialised.
+// are serialised. The error matches ErrDenied or ErrPersist, or is nvm.ErrRange,
+// nvm.ErrAlign or the memory's own.
 func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 	if h.self != h {
 		return 0, h.denyEnded(nvm.Write, off, int64(len(p)))
@@ -141,6 +142,7 @@ func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 
 // Erase erases whole erase blocks. The whole request is decided first, then
 // erased block by block; rights that end meanwhile take effect between blocks.
+// Errors are those of WriteAt.
 func (h *Handle) Erase(off, n int64) error {
 	if h.self != h {
 		return h.denyEnded(nvm.Erase, off, n)
@@ -172,6 +174,7 @@ func (h *Handle) Geometry() nvm.Geometry {
 // copying: only of regions that every host may read in every lifecycle state and
 // that no update flips. Writing to them faults. They stay valid as long as the
 // Handle is reachable; a policy that denies reading later does not take them back.
+// The error matches ErrDenied (CauseNoView, CauseUnmapped), or is nvm.ErrRange.
 func (h *Handle) View(off, n int64) ([]byte, error) {
 	if s := h.s.Load(); h.self == h && n > 0 && s.view.allows(uint64(off), uint64(n)) {
 		return s.view.slice(uint64(off), uint64(n)), nil
@@ -227,7 +230,9 @@ func (h *Handle) IsBad(off int64) (bool, error) {
 }
 
 // MarkBad marks the erase block at off bad. It destroys content for ever, so it
-// takes a grant to erase the block, and is charged as an erase.
+// takes a grant to erase the block, and is charged as an erase. Without one the
+// error matches ErrDenied (CauseGrant); errors.ErrUnsupported if the memory knows
+// no bad blocks.
 func (h *Handle) MarkBad(off int64) error {
 	if s := h.rights(); s == nil || s.cause == CauseEnded {
 		return h.denyEnded(nvm.Erase, off, 0)

@@ -38,8 +38,9 @@ type Config struct {
 	// what was last persisted. It makes at least want durable and returns what
 	// is durable now; returning more charges ahead, so that it is called less
 	// often. After an error the access is refused with ErrPersist. It must not
-	// call the Lock or a Handle; the Area of a hidden area is fine, and is where
-	// usage is meant to go. nil: usage lives as long as the Lock.
+	// call the Lock or a Handle; the Area of a vault is fine, and is where usage is
+	// meant to go (not that of a slot, which takes the Lock's mutex). nil: usage
+	// lives as long as the Lock.
 	Persist func(region uint32, want policy.Usage) (policy.Usage, error)
 }
 
@@ -209,10 +210,10 @@ func (l *Lock) Freeze() {
 // SetPolicy puts p in force for lifecycle state st (0 = Deployed) and lifts a
 // freeze. When it returns, every handle obeys p with End's guarantee. A session
 // goes on only if the state, the extents, and its authority's keys are what they
-// were. On an error nothing changed,
-// but for seals of deployed that were made durable before a later one failed:
-// ErrRollback if p is older, ErrMemory if it does not fit or moves extents while
-// the Lock is in Deployed or a second slot is active, and those of Compile.
+// were. On an error nothing changed, but for seals of deployed that were made
+// durable before a later one failed. The error matches ErrRollback if p is older,
+// ErrMemory if it does not fit or moves extents while the Lock is in Deployed or a
+// second slot is active, ErrPersist, ErrEnded after Close, and those of Compile.
 func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
 	l.take()
 	defer l.mu.Unlock()

@@ -141,8 +141,7 @@ func (l *Lock) region(name string) (int, policy.Info, error) {
 
 // Seal ends the time in which a region may be written once, for ever, with End's
 // guarantee. ErrRegion if there is no such region, or no rule that says once;
-// ErrPersist if the seal could
-// not be made durable.
+// ErrPersist if the seal could not be made durable.
 func (l *Lock) Seal(region string) error {
 	l.take()
 	defer l.mu.Unlock()
@@ -169,8 +168,10 @@ func (l *Lock) Usage(region string) policy.Usage {
 }
 
 // SetUsage raises a region's usage to at least u; it never lowers anything, and
-// begins no round. It is how a period's new allowance reaches a wear ledger (Usage.Allowed: erases
-// in all periods so far), for the core has no clock.
+// begins no round. It is how a period's new allowance reaches a wear ledger
+// (Usage.Allowed: erases in all periods so far), for the core has no clock.
+// ErrRegion if there is no such region, nvm.ErrRange for a mark outside it or a
+// new round, ErrPersist.
 func (l *Lock) SetUsage(region string, u policy.Usage) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

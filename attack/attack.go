@@ -194,7 +194,20 @@ type TB interface {
 	Logf(format string, args ...any)
 }
 
-// Check runs c and reports each attack that succeeded as an error of the test.
+// Check runs c and reports each attack that succeeded as an error of the test:
+//
+//	func TestOurFlash(t *testing.T) {
+//		p, err := policyfile.Parse(rules) // the policy that ships
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		attack.Check(t, attack.Config{
+//			Policy: p,
+//			Open:   func() (nvm.NVM, error) { return ours.Open(copyOf(image)) },
+//		})
+//	}
+//
+// Attacks that do not apply to the policy pass; the log says how many.
 func Check(t TB, c Config) {
 	t.Helper()
 	rep, err := Run(t.Context(), c)

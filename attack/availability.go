@@ -8,7 +8,7 @@ import (
 // A lock that refuses what its owner allows is broken too: these turn the lock
 // against its device.
 var availability = []Attack{
-	{"must-read", "Be refused, or served wrong, what every host may read", "CWE-703", "A31: protection of everything stops the boot (fpdoom issue 48)", famWork, mustRead},
+	{"must-read", "Be refused, or served wrong, what every host may read", "CWE-703", "Protection of everything stops the boot (fpdoom issue 48)", famWork, mustRead},
 	{"must-write", "Be refused, or deceived about, what every host may change", "CWE-703", "iLOBleed 2021: \"updated\" without an update", famWork, mustWrite},
 	{"must-grant", "Be refused, or deceived about, what a session was granted", "CWE-703", "Thrangrycat 2019: updates locked out", famWork, mustGrant},
 }

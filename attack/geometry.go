@@ -5,8 +5,8 @@ import "github.com/nanolock/nanolock/nvm"
 // What a part does differs from what it was asked: it rounds, wraps and takes
 // whole units.
 var geometry = []Attack{
-	{"partial-erase", "Erase a part of a block that holds protected bytes", "CWE-1220", "Intel PFR: a 64 KiB erase checked as 16 KiB; openwrt issue 2791: erasing a config killed the bootloader", famGeometry, partialErase},
-	{"shared-block", "Erase a block that two regions share", "CWE-1220", "openwrt issue 2791", famGeometry, sharedBlock},
+	{"partial-erase", "Erase a part of a block that holds protected bytes", "CWE-1220", "Intel PFR: a 64 KiB erase checked as 16 KiB; OpenWrt issue 2791: erasing a config killed the bootloader", famGeometry, partialErase},
+	{"shared-block", "Erase a block that two regions share", "CWE-1220", "OpenWrt issue 2791", famGeometry, sharedBlock},
 	{"uneven-blocks", "Erase in steps of the smallest block where blocks are larger", "CWE-1220", "S25FL-S: D8 erases 256 KiB where drivers assume 64 KiB", famGeometry, unevenBlocks},
 	{"page-wrap", "Program across the end of a page", "CWE-119", "SPI NOR page program wraps to the page's start", famGeometry, pageWrap},
 	{"sub-unit", "Program a part of a unit that holds protected bytes", "CWE-119", "ECC NOR (Semper): the second program of a 16-byte unit disables its ECC", famGeometry, subUnit},

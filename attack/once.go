@@ -15,9 +15,9 @@ var appends = []Attack{
 	{"append-partial-erase", "Erase one block of a log to write all of it again", "CWE-1220", "Log rotation that resets the head too early", famOnce, appendPartialErase},
 	{"append-during-sweep", "Append while the log is being erased block by block", "CWE-367", "Records that arrive during rotation", famOnce, appendSweep},
 	{"append-race", "Append twice at one place at the same time", "CWE-362", "Two writers and one head", famOnce, appendRace},
-	{"mark-lowering", "Report a lower mark", "CWE-284", "A55: counters that fall", famOnce, markLowering},
+	{"mark-lowering", "Report a lower mark", "CWE-284", "Counters that fall", famOnce, markLowering},
 	{"mark-replay", "Restart to make the lock forget the mark", "CWE-294", "TF-M issue 26: counters lost at reset", famOnce, markReplay},
-	{"persist-failure", "Append while usage cannot be made durable", "CWE-754", "A59: power cut before the penalty is stored (iPhone 5c, tpm2-tss)", famOnce, persistFailure},
+	{"persist-failure", "Append while usage cannot be made durable", "CWE-754", "Power cut before the penalty is stored (iPhone 5c, tpm2-tss)", famOnce, persistFailure},
 }
 
 // What may be written until it is sealed.

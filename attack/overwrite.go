@@ -18,7 +18,7 @@ var overwrite = []Attack{
 var boot = []Attack{
 	{"trickboot", "Write and erase what boots", "CWE-1233", "TrickBoot 2020, LoJax 2018", famBoot, trickBoot},
 	{"bit-clear-implant", "Plant code by clearing bits, without an erase", "CWE-1233", "MoonBounce 2022: an implant inside an existing module; NOR programs only clear bits", famBoot, bitClear},
-	{"boot-environment", "Change boot code through the block it shares with its settings", "CWE-1220", "U-Boot environment next to U-Boot; openwrt issue 2791", famBoot, bootEnvironment},
+	{"boot-environment", "Change boot code through the block it shares with its settings", "CWE-1220", "U-Boot environment next to U-Boot; OpenWrt issue 2791", famBoot, bootEnvironment},
 }
 
 func rawOverwrite(t *Target) error {

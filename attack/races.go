@@ -15,7 +15,7 @@ var races = []Attack{
 	{"freeze-barrier", "Be inside a program when the lock freezes", "CWE-362", "CVE-2014-8273", famRevoke, freezeBarrier},
 	{"policy-barrier", "Be inside a program when the policy is swapped", "CWE-362", "CVE-2014-8273", famRevoke, policyBarrier},
 	{"long-operation", "Have a long erase under way when rights end", "CWE-367", "Erase suspend: a part of the work outlives its permission", famRevoke, longOperation},
-	{"revocation-hammer", "Hammer from many handles while rights come and go", "CWE-362", "A15: two threads, many tries, no byte changed", famRevoke, hammer},
+	{"revocation-hammer", "Hammer from many handles while rights come and go", "CWE-362", "Two threads, many tries, no byte changed", famRevoke, hammer},
 }
 
 // held runs first until it is inside the memory, then second for a moment, and
@@ -65,7 +65,7 @@ func (t *Target) hook(f func(nvm.Op) error) {
 func barrier(t *Target, what string, take func(*Subject)) error {
 	s, op, at := t.changer()
 	if s == nil {
-		return Skip("nobody may change anything")
+		return Skip("nobody may change anything without a ledger")
 	}
 	t.held(s, func() { _ = s.do(op, at) }, func() {
 		take(s)
@@ -148,7 +148,7 @@ func hammer(t *Target) error {
 	for range 3 {
 		s, op, at := t.changer()
 		if s == nil {
-			return Skip("nobody may change anything")
+			return Skip("nobody may change anything without a ledger")
 		}
 		Crowd(s)
 		subjects = append(subjects, s)

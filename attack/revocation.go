@@ -14,14 +14,15 @@ var revocation = []Attack{
 	{"handle-copied", "Go on with a copy of a handle that was ended", "CWE-672", "Duplicated descriptors survive the revocation of the first", famRevoke, handleCopied},
 	{"freeze-survivors", "Change anything while the lock is frozen", "CWE-863", "Lockdown that forgets connections that are open", famRevoke, freezeSurvivors},
 	{"policy-survivors", "Use old rights after a stricter policy", "CWE-613", "Permissions cached in open handles", famRevoke, policySurvivors},
-	{"authority-rekeyed", "Use a session after its authority got other keys", "CWE-613", "A78: sessions that outlive the revocation of the key that opened them", famRevoke, authorityRekeyed},
+	{"authority-rekeyed", "Use a session after its authority got other keys", "CWE-613", "Sessions that outlive the revocation of the key that opened them", famRevoke, authorityRekeyed},
 	{"late-write", "Let a program that was accepted land after the freeze", "CWE-367", "Write-behind caches under a revoked grant", famRevoke, lateWrite},
 }
 
-// changer is somebody who may change something, and what; nil if nobody may.
+// changer is somebody who may change something as often as they like, and what; nil
+// if nobody may. A ledger counts programs on memories of class Rewrite alone.
 func (t *Target) changer() (*Subject, nvm.Op, nvm.Span) {
 	for _, p := range t.Allowed(nvm.Write) {
-		if u := t.Unit(p.Span.Off); p.Span.Contains(u) && p.Region.Wear == (policy.Wear{}) {
+		if u := t.Unit(p.Span.Off); p.Span.Contains(u) && (p.Region.Wear == (policy.Wear{}) || t.Geo.Program != nvm.Rewrite) {
 			return t.Host(), nvm.Write, u
 		}
 	}
@@ -89,7 +90,7 @@ func copyOf(h Handle) (Handle, bool) {
 func handleCopied(t *Target) error {
 	s, op, at := t.changer()
 	if s == nil {
-		return Skip("nobody may change anything")
+		return Skip("nobody may change anything without a ledger")
 	}
 	c, ok := copyOf(s.h)
 	if !ok {
@@ -190,7 +191,7 @@ func authorityRekeyed(t *Target) error {
 func lateWrite(t *Target) error {
 	s, op, at := t.changer()
 	if s == nil || op != nvm.Write {
-		return Skip("nobody may program anything")
+		return Skip("nobody may program anything without a ledger")
 	}
 	p := t.payload(at.Len)
 	_ = s.WriteAt(p, at.Off)

@@ -9,7 +9,7 @@ import (
 var rights = []Attack{
 	{"foreign-authority", "Use a grant of one authority on the regions of all others", "CWE-863", "Confused deputy: a settings key that opens firmware", famRights, foreignAuthority},
 	{"foreign-op", "Erase with a grant to program, program with a grant to read", "CWE-863", "MTD: whoever opened for writing may erase", famRights, foreignOp},
-	{"foreign-span", "Leave the span of a grant", "CWE-863", "A65: a window opened for one image used for another region", famRights, foreignSpan},
+	{"foreign-span", "Leave the span of a grant", "CWE-863", "A window opened for one image used for another region", famRights, foreignSpan},
 	{"grant-rounding", "Use a grant that ends inside a block on the whole block", "CWE-1220", "ASPEED filters round to 4 KiB: an unaligned grant was widened", famRights, grantRounding},
 	{"zero-rights", "Use a session whose budgets are zero", "CWE-1188", "Zero taken for unlimited", famRights, zeroRights},
 	{"unknown-authority", "Open sessions nobody can have signed", "CWE-863", "Empty or unknown authority taken for the owner", famRights, unknownAuthority},

@@ -12,7 +12,7 @@ import (
 var slots = []Attack{
 	{"active-slot", "Program the slot in use through the trusted side's window", "CWE-367", "An updater that writes the running image", famSlots, activeSlot},
 	{"slot-flip", "Reach the slot that was left, after a flip", "CWE-494", "A/B boots: writes that land in the fallback image", famSlots, slotFlip},
-	{"slot-fallback", "Be served the old slot after a flip", "CWE-1328", "A67: downgrade through the A/B switch", famSlots, slotFallback},
+	{"slot-fallback", "Be served the old slot after a flip", "CWE-1328", "Downgrade through the A/B switch", famSlots, slotFallback},
 }
 
 // What an access must not do besides.
@@ -20,7 +20,7 @@ var effects = []Attack{
 	{"denial-side-effects", "Cause flash writes by being denied", "CWE-400", "A90, A92: denials logged to flash wear out the log", famEffects, denialSideEffects},
 	{"silent-denial", "Be denied without leaving a trace", "CWE-778", "OpenTitan does not tell software that it filtered a command", famEffects, silentDenial},
 	{"callback-reentry", "Call the lock from its denial callback", "CWE-667", "Loggers that query what they log", famEffects, callbackReentry},
-	{"memory-panic", "Let the driver panic inside a program", "CWE-667", "A99: the monitor's crash must not open or hang it", famEffects, memoryPanic},
+	{"memory-panic", "Let the driver panic inside a program", "CWE-667", "The monitor's crash must not open or hang it", famEffects, memoryPanic},
 	{"explain-probe", "Use something up by asking what would happen", "CWE-400", "Status calls that change state (fwupd issue 10898)", famEffects, explainProbe},
 }
 
@@ -191,7 +191,7 @@ func callbackReentry(t *Target) error {
 func memoryPanic(t *Target) error {
 	s, op, at := t.changer()
 	if s == nil {
-		return Skip("nobody may change anything")
+		return Skip("nobody may change anything without a ledger")
 	}
 	t.hook(func(nvm.Op) error { panic("driver") })
 	func() {

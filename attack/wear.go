@@ -12,7 +12,7 @@ import (
 // Blocks die of erases.
 var wear = []Attack{
 	{"wear-out", "Erase or rewrite without limit what a host may change", "CWE-770", "BrickerBot 2017; MobiSys 2019: apps that wear out phones", famWear, wearOut},
-	{"denied-drain", "Use up ledgers with accesses that are refused", "CWE-400", "A57: counters that failed attempts advance", famWear, deniedDrain},
+	{"denied-drain", "Use up ledgers with accesses that are refused", "CWE-400", "Counters that failed attempts advance", famWear, deniedDrain},
 }
 
 // Ways around a wear ledger.
@@ -20,12 +20,12 @@ var ledgers = []Attack{
 	{"ledger-handles", "Spend the ledger again from new handles", "CWE-799", "Quotas per connection", famWear, ledgerHandles},
 	{"ledger-sessions", "Spend the ledger again from sessions", "CWE-799", "Quotas that privileged users pass", famWear, ledgerSessions},
 	{"ledger-policy-swap", "Spend the ledger again after a policy swap", "CWE-799", "Counters kept in the object that is replaced", famWear, ledgerSwap},
-	{"ledger-restart", "Spend the ledger again after a restart", "CWE-294", "A59: power cut before the counter is stored", famWear, ledgerRestart},
+	{"ledger-restart", "Spend the ledger again after a restart", "CWE-294", "Power cut before the counter is stored", famWear, ledgerRestart},
 	{"ledger-failing", "Erase through errors that are not charged", "CWE-460", "Refunds on failure: an erase that fails has worn the block", famWear, ledgerFailing},
 	{"ledger-wide", "Erase many blocks in one request", "CWE-770", "Counting requests instead of blocks", famWear, ledgerWide},
 	{"ledger-mark-bad", "Destroy blocks by marking them bad, uncharged", "CWE-770", "MTD ioctl MEMSETBADBLOCK", famWear, ledgerMarkBad},
 	{"ledger-rewrite", "Wear a memory that rewrites in place by programs", "CWE-770", "eMMC and SD cards killed by small writes", famWear, ledgerRewrite},
-	{"ledger-wrap", "Let the ledger's counter wrap", "CWE-190", "A57: a counter at its maximum must lock, not wrap", famWear, ledgerWrap},
+	{"ledger-wrap", "Let the ledger's counter wrap", "CWE-190", "A counter at its maximum must lock, not wrap", famWear, ledgerWrap},
 }
 
 // unlimited tells whether a right to wear r's blocks without a ledger kills them:

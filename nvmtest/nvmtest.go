@@ -83,6 +83,10 @@ var checks = []check{
 
 // Test runs the suite: one subtest for each part of the contract. Rows that do
 // not apply to the memory, such as bad blocks, pass without doing anything.
+//
+//	func TestContract(t *testing.T) {
+//		nvmtest.Test(t, nvmtest.Config{New: func(tb testing.TB) nvm.NVM { return ours.Open(tb.TempDir()) }})
+//	}
 func Test(t *testing.T, c Config) {
 	t.Helper()
 	for _, ck := range checks {

@@ -106,7 +106,8 @@ func (t *Table) Shift() uint { return t.shift }
 
 // Until is the hot array of one operation for hosts: for each block the byte up
 // to which the operation is allowed from its first byte on without a break, 0 =
-// not for all of the block, or not decided there. It reaches 4 GiB far. Callers must not change it. nil for anything but one operation.
+// not for all of the block, or not decided there. It reaches 4 GiB far. Callers
+// must not change it. nil for anything but one operation.
 func (t *Table) Until(op nvm.Op) []uint32 {
 	if op != nvm.Read && op != nvm.Write && op != nvm.Erase {
 		return nil

@@ -16,7 +16,7 @@ func (a *app) checkCommand() *cobra.Command {
 the region. What is allowed but unwise is said by "policy lint".`,
 		Example: `  nanolock policy check router.yaml
   nanolock policy check router.yaml --program once-page --erase-size 128KiB
-  nanolock policy import --fmap bios.bin | nanolock policy check -`,
+  nanolock policy import --fmap bios.bin --granule 4KiB | nanolock policy check -`,
 		Args: takes("FILE"),
 		RunE: func(c *cobra.Command, args []string) error { return a.check(c, args[0], m) },
 	}

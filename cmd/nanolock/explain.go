@@ -15,7 +15,7 @@ import (
 func (a *app) explainCommand() *cobra.Command {
 	q := &question{}
 	c := &cobra.Command{
-		Use: "explain FILE read|write|erase OFF LEN", Short: "Say whether an access is allowed, which rule says so, and why",
+		Use: "explain FILE read|write|erase (REGION | OFF LEN)", Short: "Say whether an access is allowed, which rule says so, and why",
 		Long: `Answers for one access what the lock would, and names the rule of each region
 that it touches. OFF and LEN are bytes: 65536, 0x10000, 64KiB, 64k. The name of a
 region instead of both means all of it.
@@ -25,10 +25,10 @@ With --expect the exit code is 1 if the answer is another one.`,
   nanolock policy explain router.yaml erase firmware --as vendor
   nanolock policy explain router.yaml write bootloader --expect deny`,
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 3 {
+			if len(args) == 3 { // a region's name
 				return nil
 			}
-			return takes("FILE", "read|write|erase", "OFF", "LEN")(c, args)
+			return takes("FILE", "read|write|erase", "REGION or OFF", "LEN")(c, args)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {

@@ -138,7 +138,9 @@ func syntaxHint(err error) string {
 // writeFile writes what is complete in memory, and only where nothing else is
 // lost: an existing file must be regular, writable and none of keep.
 func writeFile(path string, content []byte, keep ...string) error {
+	mode := fs.FileMode(0o644)
 	if fi, err := os.Stat(path); err == nil {
+		mode = fi.Mode().Perm()
 		if err := regular(fi); err != nil {
 			return ioFailure(path, err, "name another file for the output")
 		}
@@ -153,12 +155,12 @@ func writeFile(path string, content []byte, keep ...string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return ioFailure(path, err, hintFor(err, nil))
 	}
-	return replace(path, content)
+	return replace(path, content, mode)
 }
 
 // replace puts content in place in one step: whoever looks sees the old file or
 // the new one.
-func replace(path string, content []byte) error {
+func replace(path string, content []byte, mode fs.FileMode) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // keep the link
 	}
@@ -169,7 +171,7 @@ func replace(path string, content []byte) error {
 	defer os.Remove(f.Name()) // nothing is left after Rename
 	_, err = io.Copy(f, bytes.NewReader(content))
 	if err == nil {
-		err = f.Chmod(0o644)
+		err = f.Chmod(mode)
 	}
 	if e := f.Close(); err == nil {
 		err = e

@@ -87,4 +87,37 @@ func TestWriteFile(t *testing.T) {
 	if list, err := os.ReadDir(dir); err != nil || len(list) != 1 {
 		t.Errorf("leftovers: %v", list)
 	}
+	private := filepath.Join(dir, "new.svg")
+	if err := os.Chmod(private, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do("map", policy, "--svg", private)
+	if fi, err := os.Stat(private); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("what was private is not: %v, %v", fi.Mode(), err)
+	}
+}
+
+// Each message names the file or the flag once, and what to do.
+func TestMessages(t *testing.T) {
+	big := filepath.Join(t.TempDir(), "big.yaml")
+	if err := os.WriteFile(big, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(big, 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"policy", "check", big}, exitInput, big + ": wrong size: 67108864 bytes"},
+		{[]string{"policy", "import", "--dtb", "x", "--fmap", "y"}, exitUsage, "--dtb and --fmap; name one"},
+		{[]string{"policy", "explain", big}, exitUsage, "REGION or OFF, LEN is missing"},
+	} {
+		r := do(tc.args...)
+		if r.code != tc.code || !strings.Contains(r.out+r.err, tc.want) || strings.Contains(r.out, big+": "+big) {
+			t.Errorf("%v: exit code %d: %s%s", tc.args, r.code, r.out, r.err)
+		}
+	}
 }

@@ -44,18 +44,24 @@ none written. What was guessed stands on top of the file, a line each.
 	f.StringVar(&q.options.Name, "name", "", "name of the product, for the policy")
 	f.StringArrayVar(&q.options.Writable, "writable", nil, "partition that the host may write and erase; repeat for more")
 	f.StringVarP(&q.output, "output", "o", "", "write the policy to this file (standard output)")
-	c.MarkFlagsMutuallyExclusive("mtdparts", "dtb", "fmap", "layout")
 	return c
 }
 
 // source is the kind of map and where it is.
 func (q *imported) source() (kind, where string, err error) {
 	for _, s := range [][2]string{{"mtdparts", q.mtdparts}, {"dtb", q.dtb}, {"fmap", q.fmap}, {"layout", q.layout}} {
-		if s[1] != "" {
-			return s[0], s[1], nil
+		switch {
+		case s[1] == "":
+		case kind != "":
+			return "", "", usage("name one", "two flash maps: --%s and --%s", kind, s[0])
+		default:
+			kind, where = s[0], s[1]
 		}
 	}
-	return "", "", usage("see nanolock policy import --help", "no flash map: name one with --mtdparts, --dtb, --fmap or --layout")
+	if kind == "" {
+		err = usage("see nanolock policy import --help", "no flash map: name one with --mtdparts, --dtb, --fmap or --layout")
+	}
+	return kind, where, err
 }
 
 // read makes the policy.

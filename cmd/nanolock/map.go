@@ -66,7 +66,8 @@ func (a *app) draw(c *cobra.Command, file string, d *drawing, pic *flashpic.Pict
 	case a.json:
 		a.emit(newMapDocument(c, file, d, pic))
 	case d.svg != "":
-		a.printf("%s written: %s, %d bytes\n", d.svg, p.Name, svg.Len())
+		a.printf("%s %s written: %d %s, %s\n", a.style.green(a.style.pick("✓", "ok")), d.svg,
+			len(p.Map), plural(len(p.Map), "region", "regions"), flashpic.Size(p.Memory.Size))
 	default:
 		width := d.width
 		if width == 0 {

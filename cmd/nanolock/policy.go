@@ -154,6 +154,7 @@ func faults(err error) (list []finding) {
 	var joined interface{ Unwrap() []error }
 	var inv *policy.InvalidError
 	var syn *policyfile.Error
+	var f *failure
 	switch {
 	case errors.As(err, &joined):
 		for _, e := range joined.Unwrap() {
@@ -166,6 +167,8 @@ func faults(err error) (list []finding) {
 		}
 	case errors.As(err, &syn):
 		list = []finding{{Line: syn.Line, Text: syn.Text}}
+	case errors.As(err, &f): // the file is named in front of each finding
+		list = []finding{{Text: f.err.Error(), Fix: f.hint}}
 	default:
 		list = []finding{{Text: err.Error()}}
 	}

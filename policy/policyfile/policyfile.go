@@ -22,6 +22,11 @@ import (
 // regions fit.
 const MaxFile = 32 << 20
 
+// maxEntries bounds what separates or opens an entry in YAML. The library needs
+// several hundred bytes for each, so that three bytes of "{}," would cost a hundred
+// times themselves; a map of policy.MaxRegions regions has less than this.
+const maxEntries = 1 << 21
+
 // FormatVersion is the value of the key "nanolock" in a policy file.
 const FormatVersion = 1
 
@@ -52,6 +57,9 @@ func Parse(text []byte) (*policy.Policy, error) {
 	if len(text) > MaxFile {
 		return nil, &Error{Text: fmt.Sprintf("%d bytes are more than %d", len(text), MaxFile)}
 	}
+	if n := entries(text); n > maxEntries {
+		return nil, &Error{Text: fmt.Sprintf("about %d entries are more than %d: merge neighbours with equal rules", n, maxEntries)}
+	}
 	var doc, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := dec.Decode(&doc); {
@@ -69,6 +77,14 @@ func Parse(text []byte) (*policy.Policy, error) {
 		return nil, errors.Join(d.errs...)
 	}
 	return p, nil
+}
+
+// entries is at least the number of YAML nodes that text can hold, halved.
+func entries(text []byte) (n int) {
+	for _, s := range [...]string{"\n", "\r", "\u0085", "\u2028", "\u2029", ",", "[", "{", "- ", "-\t", "? ", "?\t"} {
+		n += bytes.Count(text, []byte(s))
+	}
+	return n
 }
 
 // fromYAML keeps the library's words and adds the place.

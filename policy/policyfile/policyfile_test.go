@@ -124,6 +124,13 @@ func TestParseBounds(t *testing.T) {
 	if _, err := policyfile.Parse([]byte(deep)); !errors.Is(err, policyfile.ErrSyntax) {
 		t.Errorf("deep file: %v", err)
 	}
+	for name, many := range map[string]string{
+		"flow": "nanolock: 1\nmap: [" + strings.Repeat("{},", 3_000_000) + "]\n", "nested": strings.Repeat(strings.Repeat("- ", 5000)+"\n", 500),
+	} {
+		if _, err := policyfile.Parse([]byte(many)); !errors.Is(err, policyfile.ErrSyntax) || !strings.Contains(err.Error(), "merge neighbours") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b]\n"
 	if _, err := policyfile.Parse([]byte(bomb)); !errors.Is(err, policyfile.ErrSyntax) {
 		t.Errorf("aliases: %v", err)
