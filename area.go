@@ -111,7 +111,7 @@ func (l *Lock) Area(name string, slot int) (nvm.NVM, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &area{w, l, l.layout.Load(), i, slot, name}, nil
+	return &area{w, l, l.layout, i, slot, name}, nil
 }
 
 // area is a Window that ends with the extents it was opened under, and does not
@@ -125,33 +125,69 @@ type area struct {
 	name   string
 }
 
-// enter tells whether op may go on, and if so what to call when it is done. Only a
-// slot needs the mutex: no host ever reaches a hidden area, and the vault is
-// written from inside Config.Persist, when the mutex is held.
+// enter tells whether op may go on, and if so what to call when it is done. Only
+// changes of a slot need the mutex: no host ever reaches a hidden area, and the
+// vault is written from inside Config.Persist, when the mutex is held.
 func (a *area) enter(op nvm.Op) (leave func(), err error) {
-	if a.entry < 0 {
-		if a.layout != a.lock.layout.Load() {
-			return nil, endedError(op)
-		}
-		return func() {}, nil
+	slot := a.entry >= 0 && op != nvm.Read
+	if slot {
+		a.lock.mu.Lock()
 	}
-	a.lock.mu.Lock()
-	active := 0
-	for _, f := range a.lock.flips {
-		if f.entry == a.entry {
-			active = 1
+	a.lock.areas.RLock()
+	leave = func() {
+		a.lock.areas.RUnlock()
+		if slot {
+			a.lock.mu.Unlock()
 		}
 	}
 	switch {
-	case a.layout != a.lock.layout.Load():
+	case a.layout != a.lock.layout:
 		err = endedError(op)
-	case a.slot == active:
+	case slot && a.slot == a.lock.active(a.entry):
 		err = &DenyError{Op: op, Region: a.name, Rule: "area", Cause: CauseActive}
 	default:
-		return a.lock.mu.Unlock, nil
+		return leave, nil
 	}
-	a.lock.mu.Unlock()
+	leave()
 	return nil, err
+}
+
+// active is the slot of an update region that is in place. Caller holds l.mu.
+func (l *Lock) active(entry int) int {
+	for _, f := range l.flips {
+		if f.entry == entry {
+			return 1
+		}
+	}
+	return 0
+}
+
+// yield lets a change of rights go first, unless it may be what waits for us: the
+// vault is written while it waits.
+func (a *area) yield() {
+	if a.entry >= 0 {
+		a.lock.yield()
+	}
+}
+
+// ReadAt reads until the window ends.
+func (a *area) ReadAt(p []byte, off int64) (int, error) {
+	leave, err := a.enter(nvm.Read)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	return a.Window.ReadAt(p, off)
+}
+
+// Sync is the memory's barrier, until the window ends.
+func (a *area) Sync() error {
+	leave, err := a.enter(nvm.Read)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return a.Window.Sync()
 }
 
 // WriteAt programs unless the slot is in use, in chunks as a Handle does.
@@ -160,9 +196,9 @@ func (a *area) WriteAt(p []byte, off int64) (int, error) {
 	if err := g.CheckProgram(off, int64(len(p))); err != nil {
 		return 0, err
 	}
-	chunk := int(max(writeChunk, g.ProgramSize))
-	for n := 0; ; a.lock.yield() {
-		k, err := a.writeChunk(p[n:min(len(p), n+chunk)], off+int64(n))
+	chunk := max(writeChunk, g.ProgramSize)
+	for n := 0; ; a.yield() {
+		k, err := a.writeChunk(p[n:][:min(int64(len(p)-n), chunk)], off+int64(n))
 		if n += k; err != nil || n >= len(p) {
 			return n, err
 		}
@@ -188,7 +224,7 @@ func (a *area) Erase(off, n int64) error {
 	if err := g.CheckErase(off, n); err != nil {
 		return err
 	}
-	for at := off; at < off+n; a.lock.yield() {
+	for at := off; at < off+n; a.yield() {
 		b := g.Block(at)
 		if err := a.eraseBlock(b); err != nil {
 			return err

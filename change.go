@@ -38,13 +38,13 @@ func (h *Handle) change(op nvm.Op, p []byte, off, size int64) (int, error) {
 
 // step does the first part of what is left. It decides about that part; the
 // first step, about all.
-func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (int64, *DenyError, error) {
+func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (int64, *refusal, error) {
 	l := h.lock
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := h.s.Load()
 	if s.cause == CauseEnded {
-		return 0, endedError(what), nil
+		return 0, ended[what&nvm.AllOps], nil
 	}
 	if err := l.possible(what, off, size); err != nil || size == 0 {
 		return 0, nil, err
@@ -112,7 +112,7 @@ func (l *Lock) part(op nvm.Op, off, size int64) int64 {
 
 // check tells who refuses op on [off, off+size), nil if nobody. It changes
 // nothing. Caller holds l.mu.
-func (l *Lock) check(h *Handle, s *snap, op nvm.Op, off, size int64) *DenyError {
+func (l *Lock) check(h *Handle, s *snap, op nvm.Op, off, size int64) *refusal {
 	t, end, forever := s.table, off+size, op == markBad
 	if forever {
 		op = nvm.Erase

@@ -11,10 +11,16 @@ import (
 // table is a compiled policy with its denials.
 type table struct {
 	*policy.Table
-	plain []atomic.Pointer[DenyError] // by entry+1 and operation: CauseRule
+	plain []atomic.Pointer[refusal] // by entry+1 and operation: CauseRule
 	mu    sync.Mutex
-	other map[denyKey]*DenyError // the rest
+	other map[denyKey]*refusal // the rest
 }
+
+// A refusal is one denial twice: the fields of a DenyError are open, and what a
+// host writes into the one that it was told must not be what the owner reads.
+type refusal struct{ told, own DenyError }
+
+func newRefusal(e DenyError) *refusal { return &refusal{e, e} }
 
 type denyKey struct {
 	entry int
@@ -23,13 +29,13 @@ type denyKey struct {
 }
 
 func newTable(t *policy.Table) *table {
-	return &table{Table: t, plain: make([]atomic.Pointer[DenyError], 3*(t.Entries()+1)), other: map[denyKey]*DenyError{}}
+	return &table{Table: t, plain: make([]atomic.Pointer[refusal], 3*(t.Entries()+1)), other: map[denyKey]*refusal{}}
 }
 
 // denial returns the one error of an entry (-1: no region) and operation. Making
 // it at the first denial keeps compiling a hundred thousand regions cheap; two
 // racing goroutines make it twice, and one is kept.
-func (t *table) denial(entry int, op nvm.Op) *DenyError {
+func (t *table) denial(entry int, op nvm.Op) *refusal {
 	slot := &t.plain[3*(entry+1)+int(op>>1)]
 	if e := slot.Load(); e != nil {
 		return e
@@ -39,7 +45,7 @@ func (t *table) denial(entry int, op nvm.Op) *DenyError {
 }
 
 // denialFor is denial with a cause.
-func (t *table) denialFor(entry int, op nvm.Op, c Cause) *DenyError {
+func (t *table) denialFor(entry int, op nvm.Op, c Cause) *refusal {
 	k := denyKey{entry, op, c}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,36 +57,41 @@ func (t *table) denialFor(entry int, op nvm.Op, c Cause) *DenyError {
 	return e
 }
 
-func (t *table) newDenial(entry int, op nvm.Op, c Cause) *DenyError {
+func (t *table) newDenial(entry int, op nvm.Op, c Cause) *refusal {
 	in := t.Info(entry)
-	return &DenyError{Op: op, Region: in.Name, ID: in.ID, Rule: in.Why(op), Cause: c}
+	return newRefusal(DenyError{Op: op, Region: in.Name, ID: in.ID, Rule: in.Why(op), Cause: c})
 }
 
-// ended holds the error of each set of operations: it needs no region.
-var ended = func() (e [nvm.AllOps + 1]*DenyError) {
+// ended holds the denial of each set of operations by a handle without rights: it
+// needs no region.
+var ended = func() (e [nvm.AllOps + 1]*refusal) {
 	for op := range e {
-		e[op] = &DenyError{Op: nvm.Op(op), Cause: CauseEnded}
+		e[op] = newRefusal(DenyError{Op: nvm.Op(op), Cause: CauseEnded})
 	}
 	return e
 }()
 
-func endedError(op nvm.Op) *DenyError { return ended[op&nvm.AllOps] }
+// endedError is for the trusted side.
+func endedError(op nvm.Op) error {
+	e := ended[op&nvm.AllOps].own
+	return &e
+}
 
 // deny counts and reports a denial. No mutex is held.
-func (h *Handle) deny(e *DenyError, off, n int64) error {
+func (h *Handle) deny(r *refusal, off, n int64) error {
 	l := h.lock
 	l.denied.Add(1)
 	if l.cfg.OnDeny != nil {
-		l.cfg.OnDeny(Denial{Err: e, Off: off, Len: n, Handle: h.id})
+		l.cfg.OnDeny(Denial{Err: &r.own, Off: off, Len: n, Handle: h.id})
 	}
-	return e
+	return &r.told
 }
 
 func (h *Handle) denyEnded(op nvm.Op, off, n int64) error {
 	if h.lock == nil {
 		return endedError(op)
 	}
-	return h.deny(endedError(op), off, n)
+	return h.deny(ended[op&nvm.AllOps], off, n)
 }
 
 // Explain tells what a host that asked for op on [off, off+n) now would get, and
@@ -99,7 +110,7 @@ func (l *Lock) Explain(op nvm.Op, off, n int64) policy.Decision {
 		return policy.Decision{Rule: err.Error()}
 	}
 	if e := l.check(nil, l.host, op, off, n); e != nil {
-		return policy.Decision{Region: e.Region, ID: e.ID, Rule: e.Rule + ": " + e.Cause.String()}
+		return policy.Decision{Region: e.own.Region, ID: e.own.ID, Rule: e.own.Rule + ": " + e.own.Cause.String()}
 	}
 	return d
 }

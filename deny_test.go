@@ -102,7 +102,7 @@ func TestOnDeny(t *testing.T) {
 			continue
 		}
 		d := got[len(got)-1]
-		if len(got) != before+1 || d.Err != deny || d.Off != tc.want.Off || d.Len != tc.want.Len || d.Handle != tc.want.Handle {
+		if len(got) != before+1 || *d.Err != tc.err || d.Err == deny || d.Off != tc.want.Off || d.Len != tc.want.Len || d.Handle != tc.want.Handle {
 			t.Errorf("got %d denials, the last %+v, want %+v", len(got)-before, d, tc.want)
 		}
 		if again := tc.do(); again != err && before > 0 { // the first brought a new policy

@@ -31,8 +31,8 @@ var (
 
 // A DenyError says who refused an access. There is one for each region,
 // operation and cause, made once, so that a flood of denials allocates nothing;
-// the access itself is in Denial. It is shared: do not change it. It is used as
-// *DenyError only, and matches ErrDenied and fs.ErrPermission.
+// the access itself is in Denial. It is shared by the handles of a Lock: do not
+// change it (OnDeny gets one of its own). It is used as *DenyError only, and matches ErrDenied and fs.ErrPermission.
 type DenyError struct {
 	Op     nvm.Op
 	Region string // "" = no region: default deny

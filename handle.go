@@ -137,7 +137,11 @@ func (h *Handle) WriteAt(p []byte, off int64) (int, error) {
 		return h.change(nvm.Write, p, off, int64(len(p)))
 	}
 	defer h.lock.mu.Unlock()
-	return h.lock.mem.WriteAt(p, off)
+	n, err := h.lock.mem.WriteAt(p, off)
+	if err == nil && n != len(p) {
+		err = io.ErrShortWrite
+	}
+	return n, err
 }
 
 // Erase erases whole erase blocks. The whole request is decided first, then

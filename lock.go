@@ -52,11 +52,12 @@ type Lock struct {
 	cfg Config
 
 	denied atomic.Uint64
-	layout atomic.Uint64 // counts what ends areas: other extents, and Close
 	nextID atomic.Uint32
 
-	turn    sync.Mutex // held while a change of rights waits for mu; see take
-	mu      sync.Mutex // held by every program, erase and change of rights
+	turn    sync.Mutex   // held while a change of rights waits for mu; see take
+	mu      sync.Mutex   // held by every program, erase and change of rights
+	areas   sync.RWMutex // behind mu: held by what an Area does, and by what ends it
+	layout  uint64       // counts what ends areas: other extents, and Close
 	table   *table
 	host    *snap
 	handles map[*Handle]struct{}
@@ -98,7 +99,7 @@ func New(mem nvm.NVM, p *policy.Policy, c *Config) (*Lock, error) {
 		}
 		l.uses[id] = &use{Usage: u, durable: u}
 	}
-	if err := l.sealDeployed(); err != nil {
+	if err := l.sealDeployed(t); err != nil {
 		return nil, err
 	}
 	l.host = l.snapFor(nil)
@@ -238,18 +239,25 @@ func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
 		return fmt.Errorf("%w: regions, slots and hidden areas stay where they are in deployed", ErrMemory)
 	}
 	old := l.table
-	l.table = newTable(t)
-	if err := l.sealDeployed(); err != nil {
-		l.table = old
+	if err := l.sealDeployed(t); err != nil {
 		return err
 	}
+	l.table = newTable(t)
 	l.frozen = false
 	if !old.SameExtents(l.table.Table) {
-		l.layout.Add(1)
+		l.endAreas()
 	}
 	l.endSessions(old)
 	l.publish()
 	return nil
+}
+
+// endAreas waits for what areas are doing and ends them. Caller holds l.mu, and so
+// no Persist that would use one is under way.
+func (l *Lock) endAreas() {
+	l.areas.Lock()
+	defer l.areas.Unlock()
+	l.layout++
 }
 
 // endSessions ends those that were opened under something else than what holds
@@ -275,7 +283,7 @@ func (l *Lock) Close() error {
 		return nil
 	}
 	l.closed = true
-	l.layout.Add(1)
+	l.endAreas()
 	for h := range l.handles {
 		l.end(h)
 	}

@@ -104,13 +104,13 @@ func (l *Lock) erased(h *Handle, s *snap, off, n int64) {
 
 // sealDeployed seals every region that was ever writable once, when the Lock
 // enters Deployed. Caller holds l.mu or owns l.
-func (l *Lock) sealDeployed() error {
-	if l.table.State() != policy.Deployed {
+func (l *Lock) sealDeployed(t *policy.Table) error {
+	if t.State() != policy.Deployed {
 		return nil
 	}
-	for i := range l.table.Entries() {
-		if l.table.Once(i) {
-			if err := l.seal(l.table.Info(i).ID); err != nil {
+	for i := range t.Entries() {
+		if t.Once(i) {
+			if err := l.seal(t.Info(i).ID); err != nil {
 				return err
 			}
 		}
