@@ -91,6 +91,8 @@ var closed = map[string][]string{
 	".":             coreStd,
 	"policy":        slices.Concat(coreStd, dataStd),
 	"internal/cbor": slices.Concat(coreStd, dataStd),
+	"keystore": slices.Concat(coreStd, dataStd, []string{ // its calls wait, and it joins the halves of a KEM
+		"context", "time", "crypto", "crypto/ecdh", "crypto/mlkem", "crypto/sha3"}),
 }
 
 // unsafeIn names the files, or whole packages, that may import unsafe.

@@ -3,6 +3,7 @@ module github.com/nanolock/nanolock
 go 1.26.0
 
 require (
+	github.com/cloudflare/circl v1.6.5
 	github.com/spf13/cobra v1.10.2
 	go.yaml.in/yaml/v4 v4.0.0
 	golang.org/x/sys v0.49.0
