@@ -44,7 +44,12 @@ func (c *call) own(h tpm2.TPMHandle) { c.flush = append(c.flush, h) }
 func (c *call) end() {
 	c.ctx = context.Background()
 	for i := len(c.flush) - 1; i >= 0; i-- {
-		if _, err := run(c, flushContext{c.flush[i]}); err != nil {
+		_, err := run(c, flushContext{c.flush[i]})
+		switch {
+		case err == nil:
+		case tpmCode(err) != 0:
+			c.bus.lost() // the reply that named the handle was not the TPM's
+		default:
 			c.bus.orphan(c.flush[i])
 		}
 	}

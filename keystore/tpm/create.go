@@ -27,6 +27,7 @@ func Create(ctx context.Context, t transport.TPM, c *Config) (*Keystore, []byte,
 	k := newKeystore(t, cfg, s)
 	m := &maker{k: k, s: s, cfg: cfg}
 	if err := k.with(ctx, "create", m.make); err != nil {
+		k.sweep()
 		return nil, nil, err
 	}
 	return k, s.encode(), nil

@@ -38,7 +38,8 @@ func (s *state) index(n int) tpm2.TPMSNVPublic {
 }
 
 // public reads an index's public area and compares it with what Create defined. The
-// name changes with the first write and with the lock.
+// name changes with the first write and with the lock. Nobody signs what it returns: a use of
+// the index with that name proves it, and blank proves it where there is none.
 func (k *Keystore) public(c *call, n int) (name tpm2.TPM2BName, a tpm2.TPMANV, err error) {
 	want := k.state.index(n)
 	r, err := run(c, tpm2.NVReadPublic{NVIndex: want.NVIndex})
@@ -55,7 +56,6 @@ func (k *Keystore) public(c *call, n int) (name tpm2.TPM2BName, a tpm2.TPMANV, e
 	if err != nil {
 		return name, a, err
 	}
-	// The TPM's own idea of the name is what the session's HMAC binds.
 	if !sameName(r.NVName, own.Buffer) {
 		return name, a, fault("nv", keystore.ErrForeign, nil)
 	}
@@ -74,8 +74,15 @@ func (k *Keystore) auths(c *call, n, dir int) (auth tpm2.AuthHandle, plain tpm2.
 
 // read reads a whole index; nil if it was never written.
 func (k *Keystore) read(c *call, n int) ([]byte, tpm2.TPMANV, error) {
+	name, a, err := k.public(c, n)
+	if err == nil && !a.Written {
+		return nil, a, k.blank(c, n, name)
+	}
+	if err != nil {
+		return nil, a, err
+	}
 	auth, h, a, err := k.auths(c, n, out)
-	if err != nil || !a.Written {
+	if err != nil {
 		return nil, a, err
 	}
 	size := k.state.index(n).DataSize
@@ -87,6 +94,18 @@ func (k *Keystore) read(c *call, n int) ([]byte, tpm2.TPMANV, error) {
 		return nil, a, errGarbled
 	}
 	return r.Data.Buffer, a, nil
+}
+
+// blank has the TPM say in a session that the index has this name, which says that it
+// was never written. Without that, who sits on the transport could hide a latch.
+func (k *Keystore) blank(c *call, n int, name tpm2.TPM2BName) error {
+	sess, err := c.session(k.state, out, nil)
+	if err != nil {
+		return err
+	}
+	h := tpm2.NamedHandle{Handle: k.state.index(n).NVIndex, Name: name}
+	_, err = run(c, tpm2.NVReadPublic{NVIndex: h}, sess)
+	return err
 }
 
 func (k *Keystore) write(c *call, n int, b []byte) error {

@@ -115,15 +115,25 @@ func Open(ctx context.Context, t transport.TPM, blob []byte, c *Config) (*Keysto
 	}
 	k := newKeystore(t, cfg, s)
 	if err := k.with(ctx, "open", k.verify); err != nil {
+		k.sweep()
 		return nil, err
 	}
 	return k, nil
+}
+
+// sweep leaves nothing in the TPM of an opening that failed.
+func (k *Keystore) sweep() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*k.bus.timeout)
+	defer cancel()
+	// with tidies first; about an error there is nothing to be done.
+	_ = k.with(ctx, "sweep", func(*call) error { return nil })
 }
 
 func newKeystore(t transport.TPM, cfg Config, s *state) *Keystore {
 	k := &Keystore{bus: newBus(t, cfg.Timeout), state: s, endorsementAuth: cfg.EndorsementAuth,
 		budget: cfg.Budget, turn: make(chan struct{}, 1), auth: new([32]byte)}
 	k.turn <- struct{}{}
+	k.bus.lost() // a process that died left what it had in the slots
 	return k
 }
 

@@ -163,7 +163,7 @@ func TestSealed(t *testing.T) {
 	d := newDevice(t, tpm.Config{PCRs: []uint{16}})
 	_, err := tpm2.PCRExtend{
 		PCRHandle: tpm2.AuthHandle{Handle: 16, Auth: tpm2.PasswordAuth(nil)},
-		Digests: tpm2.TPMLDigestValues{Digests: []tpm2.TPMTHA{{HashAlg: tpm2.TPMAlgSHA256, Digest: make([]byte, 32)}}},
+		Digests:   tpm2.TPMLDigestValues{Digests: []tpm2.TPMTHA{{HashAlg: tpm2.TPMAlgSHA256, Digest: make([]byte, 32)}}},
 	}.Execute(d.chip.client(t))
 	must(t, err)
 	for half := range 2 {
