@@ -175,6 +175,35 @@ func TestStepped(t *testing.T) {
 	}
 }
 
+// Whoever sits on the transport says that the latch was never written: that hides
+// an owner, so it is not believed.
+func TestHiddenLatch(t *testing.T) {
+	d := newDevice(t, tpm.Config{})
+	must(t, d.Latch().Set(ctx, record(1)))
+	d.wire.set(func(cmd []byte, send func([]byte) ([]byte, error)) ([]byte, error) {
+		b, err := send(cmd)
+		if code(cmd) != tpm2.TPMCCNVReadPublic || err != nil || binary.BigEndian.Uint16(cmd) != 0x8001 {
+			return b, err
+		}
+		pub, err := tpm2.Unmarshal[tpm2.TPM2BNVPublic](b[10:])
+		must(t, err)
+		p, err := pub.Contents()
+		must(t, err)
+		p.Attributes.Written, p.Attributes.WriteLocked = false, false
+		name, err := tpm2.NVName(p)
+		must(t, err)
+		forged := append(tpm2.Marshal(tpm2.New2B(*p)), tpm2.Marshal(*name)...)
+		return append(binary.BigEndian.AppendUint32(append(b[:2:2], 0, 0, 0, byte(10+len(forged))), 0)[:10], forged...), nil
+	})
+	if r, err := d.Latch().Read(ctx); !errors.Is(err, keystore.ErrForeign) || r.Set() {
+		t.Errorf("%v, %v", r.Epoch, err)
+	}
+	if n, err := d.Anchor().Read(ctx); !errors.Is(err, keystore.ErrForeign) {
+		t.Errorf("%d, %v", n, err)
+	}
+	d.chip.clean(t)
+}
+
 // A lockout that somebody else causes does not stop the keystore.
 func TestLockout(t *testing.T) {
 	d := newDevice(t, tpm.Config{})

@@ -30,6 +30,11 @@ func TestConformance(t *testing.T) {
 					})
 					return d.Keystore
 				},
+				Secrets: func(tb testing.TB, ks keystore.Keystore) [][]byte {
+					list, err := ks.(*tpm.Keystore).Secrets()
+					must(tb, err)
+					return list
+				},
 				Reopen: func(tb testing.TB, ks keystore.Keystore) keystore.Keystore {
 					d := devices[ks.(*tpm.Keystore)]
 					d.chip.off()
