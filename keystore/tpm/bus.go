@@ -16,6 +16,7 @@ import (
 var (
 	errSilent  = errors.New("the TPM does not answer")
 	errGarbled = errors.New("the reply is not one of a TPM")
+	errHung    = fmt.Errorf("%w in time", errSilent)
 )
 
 // bus puts one command at a time on a transport that may hang, die or lie. A command
@@ -49,7 +50,7 @@ func (b *bus) send(ctx context.Context, cmd []byte) ([]byte, error) {
 	select {
 	case <-b.free:
 	case <-timer.C:
-		return nil, errSilent
+		return nil, errHung
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -73,7 +74,7 @@ func (b *bus) send(ctx context.Context, cmd []byte) ([]byte, error) {
 		}
 		return r.b, r.err
 	case <-timer.C:
-		err = errSilent
+		err = errHung
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

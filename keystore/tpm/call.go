@@ -2,6 +2,7 @@ package tpm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
@@ -14,11 +15,19 @@ type call struct {
 	ctx   context.Context
 	bus   *bus
 	sent  bool             // a command went out that may have changed something
+	hung  bool             // a command took too long: do not wait for others as well
 	flush []tpm2.TPMHandle // in order of making
 }
 
 // Send implements transport.TPM.
-func (c *call) Send(cmd []byte) ([]byte, error) { return c.bus.send(c.ctx, cmd) }
+func (c *call) Send(cmd []byte) ([]byte, error) {
+	if c.hung {
+		return nil, errHung
+	}
+	b, err := c.bus.send(c.ctx, cmd)
+	c.hung = errors.Is(err, errHung)
+	return b, err
+}
 
 var _ transport.TPM = (*call)(nil)
 

@@ -81,7 +81,7 @@ func (k *Keystore) explain(c *call, op string, err error) error {
 // diagnose tells a TPM that was cleared from another TPM: the endorsement seed
 // outlives a clear, so the EK can be made again and compared.
 func (k *Keystore) diagnose(c *call, kind error) error {
-	d := &call{ctx: c.ctx, bus: c.bus}
+	d := &call{ctx: c.ctx, bus: c.bus, hung: c.hung}
 	defer d.end()
 	ek, err := d.primaryEK(k.endorsementAuth)
 	switch {
@@ -105,7 +105,7 @@ func (c *call) retryAfter(err error) time.Duration {
 		return time.Second
 	}
 	const interval = 0x20F // TPM_PT_LOCKOUT_INTERVAL, part 2 §6.13
-	d := &call{ctx: c.ctx, bus: c.bus}
+	d := &call{ctx: c.ctx, bus: c.bus, hung: c.hung}
 	r, err := run(d, tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: interval, PropertyCount: 1})
 	if err == nil {
 		if p, err := r.CapabilityData.Data.TPMProperties(); err == nil && len(p.TPMProperty) == 1 && p.TPMProperty[0].Property == interval {

@@ -405,10 +405,20 @@ func checkChange(t *testing.T, n int, err error, done, not bool) {
 	}
 }
 
+// impatient is a device with a short timeout, opened after the slow work is done.
+func impatient(t *testing.T) *device {
+	t.Helper()
+	d := newDevice(t, tpm.Config{})
+	d.cfg.Timeout = 300 * time.Millisecond
+	n, err := d.reopen(t)
+	must(t, err)
+	return n
+}
+
 // A transport that hangs: each call ends in time, an early one by its context; the late
 // reply is not taken for another's, and its handle is not lost.
 func TestHang(t *testing.T) {
-	d := newDevice(t, tpm.Config{Timeout: 200 * time.Millisecond})
+	d := impatient(t)
 	now, err := d.Anchor().Read(ctx)
 	must(t, err)
 	for _, cc := range []tpm2.TPMCC{tpm2.TPMCCStartAuthSession, tpm2.TPMCCLoad, tpm2.TPMCCSign, tpm2.TPMCCFlushContext} {
@@ -456,7 +466,7 @@ func TestHang(t *testing.T) {
 
 // The increment itself hangs: nobody knows, and the error says so.
 func TestHangIncrement(t *testing.T) {
-	d := newDevice(t, tpm.Config{Timeout: 200 * time.Millisecond})
+	d := impatient(t)
 	now, err := d.Anchor().Read(ctx)
 	must(t, err)
 	release := make(chan struct{})

@@ -149,7 +149,7 @@ func (k *Keystore) change(c *call, op string, do func() error, look func() (bool
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*k.bus.timeout)
 	defer cancel()
-	c.ctx = ctx
+	c.ctx, c.hung = ctx, false
 	done, lerr := look()
 	c.end()
 	switch {

@@ -39,7 +39,8 @@ type Config struct {
 	// EndorsementAuth is the endorsement hierarchy's password.
 	EndorsementAuth []byte
 	// Timeout bounds each command; 0 is a minute. A TPM may take many seconds
-	// to make a key.
+	// to make a key. A call whose command takes longer waits for no other but
+	// to look whether a change happened, so it ends within three of them.
 	Timeout time.Duration
 
 	// Persistent is the first of two persistent handles that Create takes, 0 is
