@@ -92,7 +92,7 @@ func checkConcurrent(e *env) error {
 		func(int) error {
 			got, err := e.ks.Derive(ctx, "region/1")
 			if err == nil && got != key {
-				err = errors.New("Derive gave another key")
+				err = errors.New("another key from Derive")
 			}
 			return err
 		},

@@ -515,7 +515,7 @@ func TestCreateFaults(t *testing.T) {
 			return
 		}
 		if err == nil { // a flush failed: the keystore is there
-			if k, err = tpm.Open(ctx, c.client(t), blob, nil); err != nil {
+			if _, err = tpm.Open(ctx, c.client(t), blob, nil); err != nil {
 				t.Errorf("command %d: %v", n, err)
 			}
 			c.off()
