@@ -1,0 +1,223 @@
+// Package tpm is a keystore in a TPM 2.0.
+//
+// The identity is suite 5: a P-256 key that never leaves the TPM, and an ML-DSA-65 key whose
+// seed is sealed to it and is in this process's memory only while it signs. The KEM
+// is MLKEM768-P256, divided the same way. Derive is an HMAC key inside the TPM. The anchor is
+// a counter in NV memory, the latch two more NV indices. What the TPM cannot hold
+// itself is in a blob that the caller keeps anywhere: it is not secret, but without it the
+// device is lost.
+//
+// Every command that matters runs in an HMAC session salted to the EK that the keystore was
+// made with: a reply that was forged, repeated or sent by another TPM is ErrForeign, and
+// parameters are encrypted on the bus. The TPM's error codes are not authenticated by anyone;
+// so a change is looked at again, in a new session, before it is called failed.
+//
+// What it cannot do: who may use the TPM's owner hierarchy can clear the TPM or undefine its
+// indices. That is denial, and it is seen: ErrReset. And who runs code in the lock's
+// place, with its blob and without PCRs in [Config], may use the keys as the lock does.
+//
+// The transport is a resource manager (/dev/tpmrm0), or, without one, this keystore's
+// alone: after a lost reply it flushes all loaded sessions.
+package tpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/nanolock/nanolock/keystore"
+)
+
+// Config is what the integrator decides; nil and zero are valid. [Create] and
+// [Open] take the same.
+type Config struct {
+	// OwnerAuth is the owner hierarchy's password. Create needs it, Open does not.
+	OwnerAuth []byte
+	// EndorsementAuth is the endorsement hierarchy's password.
+	EndorsementAuth []byte
+	// Timeout bounds each command; 0 is a minute. A TPM may take many seconds
+	// to make a key. A call whose command takes longer waits for no other but
+	// to look whether a change happened, so it ends within three of them.
+	Timeout time.Duration
+
+	// Persistent is the first of two persistent handles that Create takes, 0 is
+	// 0x81004E4C; NV the first of three NV indices, 0 is 0x01804E4C.
+	Persistent, NV uint32
+	// PCRs (0 to 23, SHA-256) bind the use of the identity, the KEM and Derive to the
+	// measurement at Create: ErrSealed under another. nil binds to none.
+	// An update of what is measured then needs a new identity.
+	PCRs []uint
+	// EKCert is the EK's certificate, for Evidence; nil if there is none.
+	EKCert []byte
+	// Budget of the anchor; zero is 100 000 writes, 27 a day.
+	Budget keystore.Budget
+}
+
+func (c *Config) defaults() (Config, error) {
+	var d Config
+	if c != nil {
+		d = *c
+	}
+	if d.Timeout <= 0 {
+		d.Timeout = time.Minute
+	}
+	if d.Persistent == 0 {
+		d.Persistent = 0x81004E4C
+	}
+	if d.NV == 0 {
+		d.NV = 0x01804E4C
+	}
+	if d.Budget == (keystore.Budget{}) {
+		d.Budget = keystore.Budget{Writes: 100_000, PerDay: 27}
+	}
+	for _, p := range d.PCRs {
+		if p > 23 {
+			return d, fault("create", keystore.ErrMalformed, fmt.Errorf("there is no PCR %d", p))
+		}
+	}
+	if d.Persistent>>23 != 0x81000000>>23 || d.NV>>22 != 0x01800000>>22 {
+		return d, fault("create", keystore.ErrMalformed, errors.New("a handle outside the owner's range"))
+	}
+	if len(d.EKCert) > 4<<10 {
+		return d, fault("create", keystore.ErrMalformed, errors.New("the certificate is too long"))
+	}
+	return d, nil
+}
+
+// Keystore is a device secret in a TPM. The zero Keystore is closed. One process at a
+// time uses one.
+type Keystore struct {
+	bus             *bus
+	state           *state
+	endorsementAuth []byte
+	budget          keystore.Budget
+	turn            chan struct{} // holds one token while no call is under way
+	closed          bool          // under turn
+	auth            *[32]byte     // of the NV indices; behind a pointer, where fmt does not follow
+}
+
+var _ keystore.Keystore = (*Keystore)(nil)
+
+// Open opens what Create made: blob is what Create returned, t the TPM. It asks
+// the TPM for everything that it will rely on. ErrAbsent for an empty blob, ErrCorrupt for
+// a damaged one, ErrForeign for another TPM, ErrReset if this one was cleared or an
+// index is gone, ErrSealed under another measurement. t stays the caller's.
+func Open(ctx context.Context, t transport.TPM, blob []byte, c *Config) (*Keystore, error) {
+	cfg, err := c.defaults()
+	if err != nil {
+		return nil, err
+	}
+	s, err := decode(blob)
+	if err != nil {
+		return nil, err
+	}
+	k := newKeystore(t, cfg, s)
+	if err := k.with(ctx, "open", k.verify); err != nil {
+		k.sweep()
+		return nil, err
+	}
+	return k, nil
+}
+
+// sweep leaves nothing in the TPM of an opening that failed.
+func (k *Keystore) sweep() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*k.bus.timeout)
+	defer cancel()
+	// with tidies first; about an error there is nothing to be done.
+	_ = k.with(ctx, "sweep", func(*call) error { return nil })
+}
+
+func newKeystore(t transport.TPM, cfg Config, s *state) *Keystore {
+	k := &Keystore{bus: newBus(t, cfg.Timeout), state: s, endorsementAuth: cfg.EndorsementAuth,
+		budget: cfg.Budget, turn: make(chan struct{}, 1), auth: new([32]byte)}
+	k.turn <- struct{}{}
+	k.bus.lost() // a process that died left what it had in the slots
+	return k
+}
+
+// with runs f as one call: alone, after what earlier calls left was flushed, and
+// flushes what f made. It explains f's error.
+func (k *Keystore) with(ctx context.Context, op string, f func(*call) error) error {
+	if k.turn == nil {
+		return fault(op, keystore.ErrClosed, nil)
+	}
+	if err := ctx.Err(); err != nil && !k.isClosed() {
+		return fault(op, nil, err)
+	}
+	select {
+	case <-k.turn:
+	case <-ctx.Done():
+		return fault(op, nil, ctx.Err())
+	}
+	defer func() { k.turn <- struct{}{} }()
+	if k.closed {
+		return fault(op, keystore.ErrClosed, nil)
+	}
+	c := &call{ctx: ctx, bus: k.bus}
+	c.tidy(k.state.ours)
+	err := f(c)
+	c.end()
+	if c.ctx = ctx; err != nil {
+		err = k.explain(c, op, err)
+	}
+	return err
+}
+
+func (k *Keystore) isClosed() bool {
+	select {
+	case <-k.turn:
+		defer func() { k.turn <- struct{}{} }()
+		return k.closed
+	default:
+		return false
+	}
+}
+
+// Identity returns a copy. Evidence is what [ParseEvidence] reads.
+func (k *Keystore) Identity() keystore.Identity {
+	if k.state == nil {
+		return keystore.Identity{}
+	}
+	return k.state.identity()
+}
+
+// Latch is in two NV indices.
+func (k *Keystore) Latch() keystore.Latch {
+	if k.state == nil {
+		return nil
+	}
+	return latch{k}
+}
+
+// Anchor is an NV counter.
+func (k *Keystore) Anchor() keystore.Anchor {
+	if k.state == nil {
+		return nil
+	}
+	return anchor{k}
+}
+
+// Close forgets the password of the NV indices. The TPM keeps the keys; the
+// transport stays open.
+func (k *Keystore) Close() error {
+	if k.turn == nil {
+		return nil
+	}
+	<-k.turn
+	k.closed = true
+	clear(k.auth[:])
+	k.turn <- struct{}{}
+	return nil
+}
+
+// Format prints the class and nothing else, whatever the verb.
+func (k *Keystore) Format(s fmt.State, _ rune) { fmt.Fprint(s, "tpm.Keystore(hardware)") }
+
+// Format prints no more than Keystore does.
+func (a anchor) Format(s fmt.State, _ rune) { fmt.Fprint(s, "tpm.Anchor") }
+
+// Format prints no more than Keystore does.
+func (l latch) Format(s fmt.State, _ rune) { fmt.Fprint(s, "tpm.Latch") }
