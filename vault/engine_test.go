@@ -1,0 +1,310 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/nanolock/nanolock/backend/sim"
+	"github.com/nanolock/nanolock/nvm"
+)
+
+var (
+	long    = os.Getenv("NANOLOCK_LONG") == "1"
+	ctx     = context.Background()
+	testKey = [32]byte{1, 2, 3}
+	opened  = CounterKey{Authority: 1, Class: ClassOperate}
+)
+
+// part is a memory to cut: two blocks or more, small enough to enumerate.
+type part struct {
+	name   string
+	config sim.Config
+}
+
+func flash(class nvm.Program, blocks, size, unit, page int64, erased byte) sim.Config {
+	return sim.Config{Seed: 7, Geometry: nvm.Geometry{Size: blocks * size, EraseSize: size, ProgramSize: unit,
+		PageSize: page, Program: class, Erased: erased, Endurance: 1000}}
+}
+
+func parts() []part {
+	nor, nor0 := flash(nvm.ClearBits, 2, 512, 1, 64, 0xFF), flash(nvm.ClearBits, 3, 512, 1, 0, 0x00)
+	once := flash(nvm.OncePage, 2, 512, 8, 0, 0xFF)
+	ecc := flash(nvm.OncePage, 2, 512, 8, 0, 0xFF)
+	ecc.ECC = sim.ECC{Unit: 8, Correct: 1}
+	nand := flash(nvm.OncePage, 4, 1024, 64, 64, 0xFF)
+	nand.InOrder, nand.NOP, nand.Geometry.BadBlocks, nand.BadPPM = true, 1, true, 0
+	nand.ECC = sim.ECC{Unit: 64, Correct: 1}
+	file := flash(nvm.Rewrite, 2, 512, 32, 0, 0x00)
+	file.Cached = true
+	refuse := flash(nvm.ClearBits, 2, 512, 1, 64, 0xFF)
+	refuse.Faults.Over = sim.OverRefuse
+	return []part{{"nor", nor}, {"nor-00", nor0}, {"nor-refuse", refuse}, {"once", once}, {"ecc", ecc}, {"nand", nand}, {"file", file}}
+}
+
+func (p part) new(t testing.TB) *sim.Flash {
+	t.Helper()
+	f, err := sim.New(p.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// engine cuts a session at every operation, in every way, opens what is left in
+// every world, cuts that again while depth lasts, and holds the outcome against
+// what the oracle allows.
+type engine struct {
+	tier, nested sim.Tier
+	depth        int
+	options      Options
+	seen         map[[2]uint64]bool
+	after        map[[2]uint64]bool // states behind a start that were followed
+	states, cuts int
+	mounts       int
+	budget       int // states; 0 = no bound
+	faults       []string
+}
+
+// expect is what a start may show: the value that was acknowledged last and the
+// one that was under way.
+type expect struct{ before, after uint64 }
+
+func (x expect) allows(v uint64) bool { return v == x.before || v == x.after }
+
+func (e *engine) fault(id, f string, a ...any) {
+	if len(e.faults) < 5 {
+		e.faults = append(e.faults, id+": "+fmt.Sprintf(f, a...))
+	}
+}
+
+// value reads the counter that the scenarios raise by one each time, and checks
+// that what was committed together is together.
+func value(v *Vault) (uint64, error) {
+	s := v.Snapshot()
+	n := s.Counter(opened)
+	if u := s.Usage(3); u.Erases != 10*n {
+		return n, fmt.Errorf("counter %d beside usage %d: half a commit", n, u.Erases)
+	}
+	return n, nil
+}
+
+func raise(n uint64) []Change {
+	return []Change{RaiseCounter(opened, n), PutUsage(3, Usage{Erases: 10 * n, Mark: int64(n)})}
+}
+
+// watch sets a hook that enumerates the cuts of each operation from now on.
+func (e *engine) watch(f *sim.Flash, id string, depth int, x func() expect) {
+	tier := e.tier
+	if depth < e.depth {
+		tier = e.nested
+	}
+	f.SetHook(func(o *sim.Operation) {
+		for torn := range o.Torn(tier) {
+			if e.budget > 0 && e.states >= e.budget {
+				return
+			}
+			e.check(id+torn.ID, torn.Flash(), depth-1, x())
+		}
+	})
+}
+
+// check opens a torn state in every world.
+func (e *engine) check(id string, torn *sim.Flash, depth int, x expect) {
+	e.cuts++
+	key := [2]uint64{torn.Fingerprint(), x.before<<32 ^ x.after<<8 ^ uint64(depth)}
+	if e.seen[key] {
+		return
+	}
+	e.seen[key] = true
+	e.states++
+	for _, w := range sim.Worlds() {
+		f := torn.Clone()
+		f.SetWorld(w)
+		e.mount(id+"."+w.String(), f, depth, x)
+	}
+}
+
+func (e *engine) open(f nvm.NVM) (*Vault, Report, error) {
+	e.mounts++
+	return Open(ctx, f, testKey, e.options)
+}
+
+func (e *engine) mount(id string, f *sim.Flash, depth int, x expect) {
+	if depth > 0 {
+		e.watch(f, id+"/", depth, func() expect { return x })
+	}
+	v, r, err := e.open(f)
+	f.SetHook(nil)
+	if err != nil {
+		e.fault(id, "open: %v", err)
+		return
+	}
+	shown, err := value(v)
+	if err != nil || !x.allows(shown) {
+		e.fault(id, "shows %d, want %d or %d (%v)", shown, x.before, x.after, err)
+		return
+	}
+	if r.Clean && r.Sequence != v.j.at.seq {
+		e.fault(id, "clean, but wrote")
+	}
+	f.Reboot()
+	at := v.j.at
+	key := [2]uint64{f.Fingerprint() ^ at.seq<<48, shown<<32 ^ uint64(at.next)<<8 ^ uint64(at.block)}
+	if e.after[key] {
+		return // what follows from here was seen
+	}
+	e.after[key] = true
+	for _, w := range sim.Worlds() {
+		g := f.Clone()
+		g.SetWorld(w)
+		e.sticky(id+"|"+w.String(), g, shown)
+	}
+	e.another(id, f, v, shown)
+}
+
+// sticky: what was shown once is shown for ever, whatever loose bits read as.
+func (e *engine) sticky(id string, g *sim.Flash, shown uint64) {
+	v, _, err := e.open(g)
+	if err != nil {
+		e.fault(id, "second open: %v", err)
+		return
+	}
+	if again, err := value(v); err != nil || again != shown {
+		e.fault(id, "second open shows %d after %d (%v)", again, shown, err)
+	}
+}
+
+// another commit goes through, is settled or cut off, and lasts in every world.
+func (e *engine) another(id string, f *sim.Flash, v *Vault, shown uint64) {
+	if err := v.Commit(ctx, raise(shown+1)...); err != nil {
+		e.fault(id, "next commit: %v", err)
+		return
+	}
+	for _, settle := range []bool{false, true} {
+		if settle {
+			if err := v.Settle(ctx); err != nil {
+				e.fault(id, "settle: %v", err)
+				return
+			}
+		}
+		for _, w := range sim.Worlds() {
+			g := f.Clone()
+			g.Reboot()
+			g.SetWorld(w)
+			e.sticky(fmt.Sprintf("%s+%v|%v", id, settle, w), g, shown+1)
+		}
+	}
+}
+
+// scenario is a session on a vault: commits, settling, reopening.
+type scenario struct {
+	name  string
+	fill  int  // commits before the power is cut for the first time
+	steps int  // commits that are cut
+	close bool // settle behind each commit
+	bulk  int  // bytes that make the state longer
+}
+
+// run plays s on p and returns the engine's figures.
+func (e *engine) run(t testing.TB, p part, s scenario) {
+	t.Helper()
+	e.seen, e.after = make(map[[2]uint64]bool), make(map[[2]uint64]bool)
+	f := p.new(t)
+	v, err := Format(ctx, f, testKey, e.options, PutSlot(1, []byte(strings.Repeat("\xff", s.bulk))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := uint64(0)
+	for range s.fill {
+		n++
+		if err := v.Commit(ctx, raise(n)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v, _, err = e.open(f); err != nil {
+		t.Fatal(err)
+	}
+	x := expect{n, n}
+	e.watch(f, p.name+"/"+s.name+"#", e.depth, func() expect { return x })
+	for range s.steps {
+		x.after = n + 1
+		if err := v.Commit(ctx, raise(n+1)...); err != nil {
+			t.Fatal(err)
+		}
+		n++
+		x = expect{n, n}
+		e.check("acked", f.CutUnsynced(nil), 0, x)
+		if !s.close {
+			continue
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if v, _, err = e.open(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scenarios: each class of program meets a delta, a settled mark, an opened one,
+// a rotation and the way back, from every fill.
+func scenarios() []scenario {
+	return []scenario{
+		{name: "session", fill: 0, steps: 3},
+		{name: "marks", fill: 1, steps: 2, close: true},
+		{name: "rotation", fill: 2, steps: 4},
+		{name: "long", fill: 1, steps: 2, bulk: 10},
+	}
+}
+
+func TestCuts(t *testing.T) {
+	var states, mounts int
+	for _, p := range parts() {
+		for _, s := range scenarios() {
+			e := &engine{tier: sim.T4, depth: 1, options: Options{Intent: 8}}
+			if (testing.Short() || raceEnabled) && !long {
+				e.budget = 300
+			}
+			if long {
+				e.tier = sim.Full
+			}
+			e.run(t, p, s)
+			states, mounts = states+e.states, mounts+e.mounts
+			t.Logf("%s/%s: %d cuts, %d distinct states, %d mounts", p.name, s.name, e.cuts, e.states, e.mounts)
+			for _, fault := range e.faults {
+				t.Error(fault)
+			}
+		}
+	}
+	t.Logf("depth 1: %d distinct states, %d mounts", states, mounts)
+}
+
+// TestNestedCuts cuts recovery itself.
+func TestNestedCuts(t *testing.T) {
+	var states, mounts int
+	for _, p := range parts() {
+		e := &engine{tier: sim.T4, nested: sim.T4, depth: 2, budget: 2500, options: Options{Intent: 8}}
+		switch {
+		case long:
+			e.budget = 0
+		case testing.Short() || raceEnabled:
+			e.budget = 200
+		}
+		e.run(t, p, scenario{name: "nested", fill: 0, steps: 2})
+		states, mounts = states+e.states, mounts+e.mounts
+		t.Logf("%s: %d cuts, %d distinct states, %d mounts", p.name, e.cuts, e.states, e.mounts)
+		for _, fault := range e.faults {
+			t.Error(fault)
+		}
+	}
+	t.Logf("depth 2: %d distinct states, %d mounts", states, mounts)
+}
