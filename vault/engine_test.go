@@ -64,7 +64,10 @@ type engine struct {
 	after        map[[2]uint64]bool // states behind a start that were followed
 	states, cuts int
 	mounts       int
-	budget       int // states; 0 = no bound
+	budget       int    // states; 0 = no bound
+	every        uint64 // recovery is cut in one state of so many; 0 = 1
+	ackEarly     bool   // a seeded bug
+	first        bool   // stop at the first fault
 	faults       []string
 }
 
@@ -103,7 +106,7 @@ func (e *engine) watch(f *sim.Flash, id string, depth int, x func() expect) {
 	}
 	f.SetHook(func(o *sim.Operation) {
 		for torn := range o.Torn(tier) {
-			if e.budget > 0 && e.states >= e.budget {
+			if e.budget > 0 && e.states >= e.budget || e.first && len(e.faults) > 0 {
 				return
 			}
 			e.check(id+torn.ID, torn.Flash(), depth-1, x())
@@ -120,6 +123,9 @@ func (e *engine) check(id string, torn *sim.Flash, depth int, x expect) {
 	}
 	e.seen[key] = true
 	e.states++
+	if e.every > 1 && depth > 0 && key[0]%e.every != 0 {
+		depth = 0
+	}
 	for _, w := range sim.Worlds() {
 		f := torn.Clone()
 		f.SetWorld(w)
@@ -208,51 +214,66 @@ type scenario struct {
 	bulk  int  // bytes that make the state longer
 }
 
-// run plays s on p and returns the engine's figures.
+// run plays s on p: the power is cut in every operation of it.
 func (e *engine) run(t testing.TB, p part, s scenario) {
 	t.Helper()
 	e.seen, e.after = make(map[[2]uint64]bool), make(map[[2]uint64]bool)
+	name := p.name + "/" + s.name + "#"
 	f := p.new(t)
-	v, err := Format(ctx, f, testKey, e.options, PutSlot(1, []byte(strings.Repeat("\xff", s.bulk))))
+	n, err := e.prepare(f, s)
 	if err != nil {
-		t.Fatal(err)
+		e.fault(name, "prepare: %v", err)
+		return
 	}
-	n := uint64(0)
-	for range s.fill {
-		n++
-		if err := v.Commit(ctx, raise(n)...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := v.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if v, _, err = e.open(f); err != nil {
-		t.Fatal(err)
+	v, _, err := e.open(f)
+	if err != nil {
+		e.fault(name, "open: %v", err)
+		return
 	}
 	x := expect{n, n}
-	e.watch(f, p.name+"/"+s.name+"#", e.depth, func() expect { return x })
+	e.watch(f, name, e.depth, func() expect { return x })
 	for range s.steps {
 		x.after = n + 1
+		if e.ackEarly {
+			x.before = n + 1
+		}
 		if err := v.Commit(ctx, raise(n+1)...); err != nil {
-			t.Fatal(err)
+			e.fault(name, "commit: %v", err)
+			return
 		}
 		n++
 		x = expect{n, n}
-		e.check("acked", f.CutUnsynced(nil), 0, x)
+		e.check(fmt.Sprintf("%sacked%d", name, n), f.CutUnsynced(nil), 0, x)
 		if !s.close {
 			continue
 		}
 		if err := v.Close(); err != nil {
-			t.Fatal(err)
+			e.fault(name, "close: %v", err)
+			return
 		}
 		if v, _, err = e.open(f); err != nil {
-			t.Fatal(err)
+			e.fault(name, "reopen: %v", err)
+			return
 		}
 	}
 	if err := v.Close(); err != nil {
-		t.Fatal(err)
+		e.fault(name, "close: %v", err)
 	}
+}
+
+// prepare formats the part and fills it as far as the scenario wants.
+func (e *engine) prepare(f *sim.Flash, s scenario) (n uint64, err error) {
+	v, err := Format(ctx, f, testKey, e.options, PutSlot(1, []byte(strings.Repeat("\xff", s.bulk))))
+	if err != nil {
+		return 0, err
+	}
+	for n < uint64(s.fill) {
+		n++
+		if err := v.Commit(ctx, raise(n)...); err != nil {
+			return n, err
+		}
+	}
+	return n, v.Close()
 }
 
 // scenarios: each class of program meets a delta, a settled mark, an opened one,
@@ -266,15 +287,24 @@ func scenarios() []scenario {
 	}
 }
 
+// size says how much a run does: everything in the long one, a sample of the cuts
+// in recovery in the plain one, and a glance under the race detector.
+func size(e *engine, plain, brief int) {
+	switch {
+	case long:
+	case testing.Short() || raceEnabled:
+		e.budget, e.every = brief, 97
+	default:
+		e.budget, e.every = plain, 97
+	}
+}
+
 func TestCuts(t *testing.T) {
 	var states, mounts int
 	for _, p := range parts() {
 		for _, s := range scenarios() {
 			e := &engine{tier: sim.T4, depth: 1, options: Options{Intent: 8}}
-			if (testing.Short() || raceEnabled) && !long {
-				e.budget = 300
-			}
-			if long {
+			if size(e, 0, 150); long {
 				e.tier = sim.Full
 			}
 			e.run(t, p, s)
@@ -292,14 +322,9 @@ func TestCuts(t *testing.T) {
 func TestNestedCuts(t *testing.T) {
 	var states, mounts int
 	for _, p := range parts() {
-		e := &engine{tier: sim.T4, nested: sim.T4, depth: 2, budget: 2500, options: Options{Intent: 8}}
-		switch {
-		case long:
-			e.budget = 0
-		case testing.Short() || raceEnabled:
-			e.budget = 200
-		}
-		e.run(t, p, scenario{name: "nested", fill: 0, steps: 2})
+		e := &engine{tier: sim.T4, nested: sim.T4, depth: 2, options: Options{Intent: 8}}
+		size(e, 6000, 150)
+		e.run(t, p, scenario{name: "nested", fill: 0, steps: 3})
 		states, mounts = states+e.states, mounts+e.mounts
 		t.Logf("%s: %d cuts, %d distinct states, %d mounts", p.name, e.cuts, e.states, e.mounts)
 		for _, fault := range e.faults {

@@ -22,6 +22,7 @@ type journal struct {
 // procedure is the order of things on which surviving a cut depends. Tests
 // replace single steps, to see that the enumeration of cuts notices.
 type procedure struct {
+	clean    func(*found) bool
 	recovery []func(*journal, *recovery) error
 	retireTo func(*journal, *found) int
 	open     func(*journal) error
@@ -30,6 +31,7 @@ type procedure struct {
 
 func standard() procedure {
 	return procedure{
+		clean:    (*found).clean,
 		recovery: []func(*journal, *recovery) error{(*journal).retire, (*journal).rewrite, (*journal).eraseOthers, (*journal).settled},
 		retireTo: (*journal).retireTo,
 		open:     (*journal).open,

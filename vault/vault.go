@@ -140,7 +140,7 @@ func Open(ctx context.Context, mem nvm.NVM, key [32]byte, o Options) (*Vault, Re
 	if err := f.verdict(); err != nil {
 		return nil, r, err
 	}
-	r.Clean, r.Settled, r.Sequence = f.clean(), f.best.settled, f.best.seq
+	r.Clean, r.Settled, r.Sequence = v.j.how.clean(f), f.best.settled, f.best.seq
 	if v.j.at = *f.best; !r.Clean {
 		if err := v.j.recover(f); err != nil {
 			return nil, r, err
