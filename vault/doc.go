@@ -50,7 +50,8 @@
 //
 // A commit of one counter takes three slots of 32 bytes, so a 4 KiB block with a
 // state of 300 bytes takes about 38 of them between two erases. 50 commits and 5
-// power cuts a day for ten years are then about 11 600 erases of each of two
-// blocks: 12 % of 100 000; with Settle after the day's last commit, before the
-// power goes, 2.4 %. The host chooses none of these writes: what it asks is charged to a rule first.
+// power cuts a day for ten years are then about 12 500 erases of each of two
+// blocks, of 100 000; with Settle behind the last commit before the power goes,
+// 2 400. The host chooses none of these writes: what it asks is charged to a
+// rule first.
 package vault
