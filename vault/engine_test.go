@@ -342,7 +342,7 @@ func scenarios() []scenario {
 func size(e *engine, plain, brief int) {
 	switch {
 	case long:
-	case testing.Short() || raceEnabled:
+	case raceEnabled:
 		e.budget, e.every = brief, 97
 	default:
 		e.budget, e.every = plain, 97

@@ -81,7 +81,7 @@ var mutants = []mutant{
 func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			if (raceEnabled || testing.Short()) && m.depth > 1 && !long {
+			if raceEnabled && m.depth > 1 && !long {
 				m.parts = nil // too slow; the plain run has it
 			}
 			tried := 0
