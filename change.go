@@ -50,6 +50,10 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (i
 		return 0, nil, err
 	}
 	n := l.part(what, off, size)
+	entry, only := h.contentOnly(s, op, off, n)
+	if only {
+		n = min(size, l.geo.Block(off).Len)
+	}
 	decide := n
 	if first {
 		decide = size
@@ -61,13 +65,27 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (i
 	if op == markBad && !ok {
 		return 0, nil, fmt.Errorf("marking a bad block: %w", errors.ErrUnsupported)
 	}
+	data := p
+	if op == nvm.Write {
+		data = p[int64(len(p))-size:][:n]
+	}
+	if only {
+		block, ok, err := l.known(h, data, off)
+		if err != nil {
+			return 0, nil, err
+		}
+		if !ok {
+			return 0, s.table.denialFor(entry, op, CauseContent), nil
+		}
+		data = block
+	}
 	if err := l.charge(h, s, what, off, n); err != nil {
 		return 0, nil, err
 	}
 	at, _ := l.physical(off, n)
 	switch op {
 	case nvm.Write:
-		k, err := l.mem.WriteAt(p[len(p)-int(size):][:n], at)
+		k, err := l.mem.WriteAt(data, at)
 		if err == nil && int64(k) != n {
 			err = io.ErrShortWrite
 		}

@@ -110,7 +110,7 @@ func TestSetPolicyErrors(t *testing.T) {
 		{"older in manufacturing", policy.Manufacturing, false, func(p *policy.Policy) { p.Version-- }, 0, nanolock.ErrRollback},
 		{"invalid", 0, false, func(p *policy.Policy) { p.Map[1].ID = 0 }, 0, policy.ErrInvalid},
 		{"unknown state", 0, false, func(*policy.Policy) {}, 9, policy.ErrInvalid},
-		{"confidential", 0, false, func(p *policy.Policy) { p.Map[4].Confidential = true }, 0, policy.ErrUnsupported},
+		{"confidential", 0, false, func(p *policy.Policy) { p.Map[4].Confidential = true }, 0, policy.ErrInvalid},
 		{"other size", 0, false, func(p *policy.Policy) { p.Memory.Size = 512 }, 0, nanolock.ErrMemory},
 		{"moved", 0, false, func(p *policy.Policy) { p.Map[1].Span.Len = 16 }, 0, nanolock.ErrMemory},
 		{"moved on the way out of deployed", 0, false, func(p *policy.Policy) { p.Map[1].Span.Len = 16 }, policy.RMA, nanolock.ErrMemory},

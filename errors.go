@@ -27,6 +27,9 @@ var (
 	// ErrPersist: usage could not be made durable, so the access that needed it
 	// was refused. It wraps the caller's error.
 	ErrPersist = errors.New("nanolock: usage not persisted")
+	// ErrConfidential: a confidential region is not erased, so the state that
+	// hands the device to others does not begin. SetPolicy, Wipe.
+	ErrConfidential = errors.New("nanolock: confidential content not wiped")
 )
 
 // A DenyError says who refused an access. There is one for each region,
@@ -57,13 +60,14 @@ const (
 	CauseNoView         // a View of what not every host may always read
 	CauseUnmapped       // a View of a memory without a mapping
 	CauseGrant          // a mark that stays for ever takes a grant
+	CauseContent        // other content than the grant is for
 )
 
 var causeText = [...]string{
 	CauseRule: "", CauseSealed: "sealed", CauseMark: "below the mark", CauseLedger: "wear ledger spent",
 	CauseBudget: "session budget spent", CauseFrozen: "lock frozen", CauseEnded: "handle ended",
 	CauseActive: "slot in use", CauseNoView: "not always readable by every host", CauseUnmapped: "memory not mapped",
-	CauseGrant: "takes a grant",
+	CauseGrant: "takes a grant", CauseContent: "not the content that was granted",
 }
 
 // String names the cause; "" for CauseRule.

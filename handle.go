@@ -24,10 +24,11 @@ type Handle struct {
 // session is what a handle holds beyond a host; the budgets are guarded by Lock.mu.
 type session struct {
 	rights  policy.Rights
-	program int64        // bytes left
-	erases  int64        // blocks left
-	swept   int64        // end of the blocks erased in order from an append region's start
-	since   policy.Usage // the region's when that began
+	content func(off int64, block []byte) bool // nil = any
+	program int64                              // bytes left
+	erases  int64                              // blocks left
+	swept   int64                              // end of the blocks erased in order from an append region's start
+	since   policy.Usage                       // the region's when that began
 }
 
 var (

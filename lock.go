@@ -71,7 +71,7 @@ type Lock struct {
 
 // New compiles p for mem and returns the Lock over it. The caller keeps owning
 // mem, uses it no more, and closes it after the Lock. The error matches
-// ErrMemory, policy.ErrInvalid or policy.ErrUnsupported.
+// ErrMemory or policy.ErrInvalid.
 func New(mem nvm.NVM, p *policy.Policy, c *Config) (*Lock, error) {
 	if mem == nil || p == nil {
 		return nil, fmt.Errorf("%w: no memory or no policy", ErrMemory)
@@ -146,7 +146,14 @@ func (l *Lock) Host() *Handle {
 // Session returns a handle with a host's rights and r, until it is ended. The
 // error matches ErrRegion if the policy has no such authority, nvm.ErrRange if
 // the span is not in the memory, ErrEnded after Close.
-func (l *Lock) Session(r policy.Rights) (*Handle, error) {
+func (l *Lock) Session(r policy.Rights) (*Handle, error) { return l.Checked(r, nil) }
+
+// Checked is Session for content that is known beforehand. What the session's
+// rights alone allow to be programmed is programmed by whole erase blocks, into
+// blocks that read erased unless the memory needs no erase, and only if content
+// says yes to the very bytes; else it is refused with CauseContent. content gets
+// the block's address and must not call the Lock; nil is any content.
+func (l *Lock) Checked(r policy.Rights, content func(off int64, block []byte) bool) (*Handle, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -157,7 +164,7 @@ func (l *Lock) Session(r policy.Rights) (*Handle, error) {
 	case !r.Span.In(l.geo.Size) || r.ProgramBytes < 0 || r.Erases < 0:
 		return nil, fmt.Errorf("session over %v: %w", r.Span, nvm.ErrRange)
 	}
-	return l.add(&session{rights: r, program: r.ProgramBytes, erases: r.Erases}), nil
+	return l.add(&session{rights: r, program: r.ProgramBytes, erases: r.Erases, content: content}), nil
 }
 
 // add makes a handle known. Caller holds l.mu.
@@ -214,7 +221,8 @@ func (l *Lock) Freeze() {
 // were. On an error nothing changed, but for seals of deployed that were made
 // durable before a later one failed. The error matches ErrRollback if p is older,
 // ErrMemory if it does not fit or moves extents while the Lock is in Deployed or a
-// second slot is active, ErrPersist, ErrEnded after Close, and those of Compile.
+// second slot is active, ErrConfidential if it begins rma or decommissioned and
+// Wipe has not been called, ErrPersist, ErrEnded after Close, and those of Compile.
 func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
 	l.take()
 	defer l.mu.Unlock()
@@ -239,6 +247,9 @@ func (l *Lock) SetPolicy(p *policy.Policy, st policy.State) error {
 		return fmt.Errorf("%w: regions, slots and hidden areas stay where they are in deployed", ErrMemory)
 	}
 	old := l.table
+	if err := l.handsOver(t); err != nil {
+		return err
+	}
 	if err := l.sealDeployed(t); err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func TestNewRefuses(t *testing.T) {
 		{"coarse blocks", newRAM(coarse), toy(), nanolock.ErrMemory, "blocks of 16 bytes, the memory erases 64"},
 		{"bad blocks unknown", newRAM(bad), toy(), nanolock.ErrMemory, "cannot tell which"},
 		{"invalid", newRAM(nor), wrong, policy.ErrInvalid, "version is 0"},
-		{"confidential", newRAM(nor), secret, policy.ErrUnsupported, `region "key"`},
+		{"confidential", newRAM(nor), secret, policy.ErrInvalid, `region "key"`},
 	} {
 		if l, err := nanolock.New(tc.mem, tc.p, nil); l != nil || !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.text) {
 			t.Errorf("%s: %v, want %v with %q", tc.name, err, tc.want, tc.text)

@@ -18,7 +18,7 @@ func (t *Target) refuses(what string, mem nvm.NVM, p *policy.Policy) {
 	switch {
 	case err == nil:
 		t.Fail(Breach{What: "the lock starts with " + what + t.bite(sys)})
-	case !errors.Is(err, policy.ErrInvalid) && !errors.Is(err, policy.ErrUnsupported) && !errors.Is(err, nanolock.ErrMemory):
+	case !errors.Is(err, policy.ErrInvalid) && !errors.Is(err, nanolock.ErrMemory):
 		t.Fail(Breach{What: fmt.Sprintf("%s is refused without a typed error: %v", what, err)})
 	default:
 		t.refused++

@@ -9,11 +9,6 @@ import (
 // ErrInvalid is matched by every refusal of a policy.
 var ErrInvalid = errors.New("policy: invalid")
 
-// ErrUnsupported is matched when a policy asks for what this build cannot
-// enforce. Such a policy never becomes a Table: a rule that is only written down
-// protects nothing.
-var ErrUnsupported = errors.New("policy: not enforced by this build")
-
 // Finding is one thing that is wrong or unwise: where, what, and what to do.
 type Finding struct {
 	Where string // "region NAME", "hidden area NAME", "authority NAME", "memory"
@@ -33,11 +28,10 @@ func (f Finding) String() string {
 const maxFindings = 20
 
 // InvalidError lists what is wrong with a policy, at most 20 findings of it. It
-// matches ErrInvalid, or ErrUnsupported where that is what it reports.
+// matches ErrInvalid.
 type InvalidError struct {
 	Findings []Finding
 	More     int // findings not listed
-	kind     error
 }
 
 // Error lists the findings, a line each.
@@ -49,19 +43,11 @@ func (e *InvalidError) Error() string {
 	if e.More > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", e.More))
 	}
-	return e.class().Error() + ": " + strings.Join(lines, "\n")
+	return ErrInvalid.Error() + ": " + strings.Join(lines, "\n")
 }
 
-// class is ErrInvalid unless said otherwise.
-func (e *InvalidError) class() error {
-	if e.kind == nil {
-		return ErrInvalid
-	}
-	return e.kind
-}
-
-// Is matches ErrInvalid or ErrUnsupported.
-func (e *InvalidError) Is(target error) bool { return target == e.class() }
+// Is matches ErrInvalid.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
 
 // findings collects what a check has to say.
 type findings struct {
@@ -77,9 +63,9 @@ func (f *findings) add(where, fix, text string, args ...any) {
 	f.list = append(f.list, Finding{Where: where, Text: fmt.Sprintf(text, args...), Fix: fix})
 }
 
-func (f *findings) err(kind error) error {
+func (f *findings) err() error {
 	if len(f.list) == 0 {
 		return nil
 	}
-	return &InvalidError{f.list, f.more, kind}
+	return &InvalidError{f.list, f.more}
 }

@@ -13,10 +13,12 @@ type Info struct {
 	Span   nvm.Span
 	Hidden bool
 	Boot   bool
-	Access Access // of the table's state
-	Wear   Wear
-	Slot   nvm.Span // second slot; empty if there is none
-	View   bool     // every host may read it in every lifecycle state
+	// Confidential regions are wiped before the device is handed to others.
+	Confidential bool
+	Access       Access // of the table's state
+	Wear         Wear
+	Slot         nvm.Span // second slot; empty if there is none
+	View         bool     // every host may read it in every lifecycle state
 }
 
 // Why is the rule of one operation as errors and logs show it.
@@ -37,7 +39,7 @@ func (t *Table) Info(i int) Info {
 	}
 	e := &t.entries[i]
 	in := Info{
-		Name: e.name, ID: e.id, Span: e.span, Hidden: e.hidden, Boot: e.boot, Wear: e.wear, View: e.viewing,
+		Name: e.name, ID: e.id, Span: e.span, Hidden: e.hidden, Boot: e.boot, Confidential: e.secret, Wear: e.wear, View: e.viewing,
 		Access: Access{Read: t.rules[e.rule[0]], Write: t.rules[e.rule[1]], Erase: t.rules[e.rule[2]], Blank: e.blank},
 	}
 	if e.slot >= 0 {

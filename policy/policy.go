@@ -77,7 +77,7 @@ type Region struct {
 	Name         string
 	Span         nvm.Span
 	Boot         bool // runs before the host's operating system
-	Confidential bool // content must not be readable without a grant
+	Confidential bool // not readable without a grant, and wiped before rma and decommissioned
 	Access
 	In     map[State]Access // rules of a lifecycle state; absent = Access
 	Update *Update          // nil = not changed by updates

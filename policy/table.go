@@ -41,6 +41,7 @@ type entry struct {
 	hidden  bool // an area
 	kind    AreaKind
 	boot    bool
+	secret  bool // confidential
 	once    bool // Once in some lifecycle state
 	viewing bool // every host may read it in every lifecycle state
 }
@@ -54,14 +55,10 @@ const reach = 1<<32 - 1
 const maxTableBlocks = 1 << 20
 
 // Compile validates p for a memory of geometry g and compiles what holds in
-// lifecycle state st (0 = Deployed). What this build cannot enforce is refused
-// with ErrUnsupported.
+// lifecycle state st (0 = Deployed).
 func (p *Policy) Compile(g nvm.Geometry, st State) (*Table, error) {
 	ext, err := p.validate(g)
 	if err != nil {
-		return nil, err
-	}
-	if err := p.unsupported(); err != nil {
 		return nil, err
 	}
 	if st == 0 {
@@ -70,7 +67,7 @@ func (p *Policy) Compile(g nvm.Geometry, st State) (*Table, error) {
 	if _, ok := stateNames[st]; !ok {
 		var f findings
 		f.add("policy", "say manufacturing, deployed, rma or decommissioned", "%v does not exist", st)
-		return nil, f.err(ErrInvalid)
+		return nil, f.err()
 	}
 	t := &Table{geo: g, state: st, version: p.Version, name: p.Name, blank: p.Memory.Blank}
 	t.setShift()
@@ -82,18 +79,6 @@ func (p *Policy) Compile(g nvm.Geometry, st State) (*Table, error) {
 	}
 	t.view = t.runs(nvm.Read, Rights{}, true)
 	return t, nil
-}
-
-// unsupported lists what only later parts of the system can hold.
-func (p *Policy) unsupported() error {
-	var f findings
-	for i := range p.Map {
-		if p.Map[i].Confidential {
-			f.add(regionWhere(&p.Map[i]), "leave confidential out and deny reading instead",
-				"confidential content must be wiped before rma, and nothing wipes it yet")
-		}
-	}
-	return f.err(ErrUnsupported)
 }
 
 func (t *Table) setShift() {
@@ -148,7 +133,7 @@ func (t *Table) addEntries(p *Policy, ext []extent) map[string]int {
 		}
 		r := &p.Map[x.region]
 		a := r.AccessIn(t.state)
-		e.name, e.id, e.blank, e.wear, e.boot = r.Name, r.ID, a.Blank, r.Wear, r.Boot
+		e.name, e.id, e.blank, e.wear, e.boot, e.secret = r.Name, r.ID, a.Blank, r.Wear, r.Boot, r.Confidential
 		e.rule = [3]uint8{t.ruleIndex(a.Read), t.ruleIndex(a.Write), t.ruleIndex(a.Erase)}
 		e.viewing = r.Access.Read.Mode == Any && r.Update == nil
 		e.once = r.Access.Write.Mode == Once

@@ -213,8 +213,7 @@ func TestCompileRefuses(t *testing.T) {
 		t.Errorf("zero policy: %v", err)
 	}
 	p.Map[1].Confidential, p.Map[1].Read = true, policy.Rule{}
-	_, err := p.Compile(p.Geometry(), 0)
-	if !errors.Is(err, policy.ErrUnsupported) || errors.Is(err, policy.ErrInvalid) || !strings.Contains(err.Error(), `region "log"`) {
+	if _, err := p.Compile(p.Geometry(), 0); err != nil {
 		t.Errorf("confidential: %v", err)
 	}
 }

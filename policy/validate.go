@@ -29,11 +29,11 @@ func (p *Policy) validate(g nvm.Geometry) ([]extent, error) {
 	var f findings
 	if err := g.Validate(); err != nil {
 		f.add("memory", "", "%v", err)
-		return nil, f.err(ErrInvalid)
+		return nil, f.err()
 	}
 	p.checkMemory(&f, g)
 	p.checkCounts(&f)
-	if err := f.err(ErrInvalid); err != nil {
+	if err := f.err(); err != nil {
 		return nil, err // the rest would only repeat it, at length
 	}
 	p.checkAuthorities(&f)
@@ -42,7 +42,7 @@ func (p *Policy) validate(g nvm.Geometry) ([]extent, error) {
 	p.checkNames(&f)
 	ext := p.extents()
 	p.checkOverlaps(&f, ext)
-	return ext, f.err(ErrInvalid)
+	return ext, f.err()
 }
 
 func (p *Policy) checkMemory(f *findings, g nvm.Geometry) {
@@ -130,6 +130,9 @@ func (p *Policy) checkRegions(f *findings, g nvm.Geometry) {
 		p.checkStates(f, r)
 		if r.Update != nil {
 			p.checkUpdate(f, r, g, slotOf)
+		}
+		if s := g.Outward(r.Span); r.Confidential && s != r.Span {
+			f.add(regionWhere(r), "move its borders to "+s.String(), "confidential, but shares erase blocks, so it could not be wiped alone")
 		}
 		if r.Wear.PerHours != 0 && r.Wear.Erases == 0 {
 			f.add(regionWhere(r), "say how many erases the period allows", "wear ledger has a period but no erases")

@@ -183,7 +183,7 @@ func runError(err error, t *target) error {
 		return f
 	case errors.Is(err, context.Canceled):
 		return &failure{exitInterrupted, "", errors.New("interrupted: the copy was given up, your files are as they were"), ""}
-	case errors.Is(err, policy.ErrInvalid), errors.Is(err, policy.ErrUnsupported):
+	case errors.Is(err, policy.ErrInvalid):
 		return badInput(t.policyFrom, err, "see nanolock policy check")
 	case errors.Is(err, attack.ErrConfig):
 		return badInput(t.policyFrom, err, "")
