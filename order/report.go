@@ -88,16 +88,20 @@ type Counter struct {
 
 // Certificate says what a decommissioned device has erased.
 type Certificate struct {
-	Order   [32]byte // digest of the order
-	Wiped   []uint32 // confidential regions that were erased and read back
-	Secret  bool     // the keystore can destroy its secret and does so next
+	Order  [32]byte // digest of the order
+	Wiped  []uint32 // confidential regions that were erased and read back
+	Secret bool     // the keystore can destroy its secret and does so next
 }
 
 // SignReport signs r with the device's identity.
-func SignReport(ctx context.Context, r *Report, s keystore.Signer) ([]byte, error) { return nil, ErrMalformed }
+func SignReport(ctx context.Context, r *Report, s keystore.Signer) ([]byte, error) {
+	return nil, ErrMalformed
+}
 
 // OpenReport verifies a report by the device's public key. nonce nil accepts any.
-func OpenReport(msg []byte, key *cose.PublicKey, nonce []byte) (*Report, error) { return nil, ErrMalformed }
+func OpenReport(msg []byte, key *cose.PublicKey, nonce []byte) (*Report, error) {
+	return nil, ErrMalformed
+}
 
 // ParseReport reads one that nobody has verified; for tools that look the key up.
 func ParseReport(msg []byte) (*Report, error) { return nil, ErrMalformed }

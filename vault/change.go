@@ -6,15 +6,27 @@ import (
 )
 
 // A Change is one step of a commit. Those of the owner (counters of ClassRoot,
-// lifecycle, owner epoch, intents) may use room that is reserved for them, so
-// that a full vault can still be revoked, moved on and recovered.
+// lifecycle, owner epoch, intents, what Owner marks) may use room that is
+// reserved for them, so that a full vault can still be revoked, moved on and
+// recovered.
 type Change struct {
-	apply func(state, limits) error
-	owner bool
+	apply    func(state, limits) error
+	owner    bool
+	reserved bool // may use the room of the owner's slots, and no more
 }
 
-// limits is what a state may grow to.
-type limits struct{ all, ordinary, intent int }
+// limits is what a state may grow to, in bytes. Each room holds the smaller ones.
+type limits struct{ all, slots, ordinary, intent int }
+
+// Owner marks a change as one that the owner ordered: a slot that says what is
+// revoked or frozen. It may then use 256 bytes (a quarter of a state below 1 KiB,
+// none below 512 bytes) that ordinary changes leave free, and takes nothing of
+// what counters, lifecycle and intent need. In one commit with an ordinary change
+// it is ordinary.
+func (c Change) Owner() Change {
+	c.reserved = !c.owner
+	return c
+}
 
 // RaiseCounter takes a counter up to a value, by at most MaxStep.
 func RaiseCounter(k CounterKey, to uint64) Change {
@@ -133,13 +145,17 @@ func (s state) change(l limits, batch []Change) (state, error) {
 			return nil, err
 		}
 	}
+	ordinary := false
 	for _, c := range batch {
-		if !c.owner {
-			room = l.ordinary
+		switch {
+		case c.reserved && !ordinary:
+			room = l.slots + min(ownerRoom, next.ownerSize())
+		case !c.owner:
+			room, ordinary = l.ordinary, true
 		}
 	}
 	was, size := s.size(), next.size()
-	if room == l.ordinary { // the intent's room is reserved, used or not
+	if room != l.all { // the intent's room is reserved, used or not
 		was, size = was-s.intentSize(), size-next.intentSize()
 	}
 	if size > room && size > was {
@@ -154,4 +170,21 @@ func (s state) intentSize() int {
 		return 3 + len(v)
 	}
 	return 0
+}
+
+// ownerSize is what the entries for which ownerRoom is kept take.
+func (s state) ownerSize() (n int) {
+	for k, v := range s {
+		switch k[0] {
+		case entryCounter:
+			if k[9] != ClassRoot {
+				continue
+			}
+		case entryLifecycle, entryEpoch, entryAnchor:
+		default:
+			continue
+		}
+		n += len(k) + len(v)
+	}
+	return n
 }

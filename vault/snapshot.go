@@ -88,6 +88,34 @@ func (s Snapshot) Slot(id uint16) []byte {
 	return nil
 }
 
+// Slots lists the numbers under which something is kept, in order of their
+// encoding.
+func (s Snapshot) Slots() (ids []uint16) {
+	for _, k := range s.keys(entrySlot) {
+		ids = append(ids, binary.LittleEndian.Uint16([]byte(k[1:])))
+	}
+	return ids
+}
+
+// Changes returns what makes usage, boot state, lifecycle and slots of this
+// snapshot again in another vault, as changes of the owner. Counters, owner epoch,
+// intent and anchor belong to the vault they are in and are left out.
+func (s Snapshot) Changes() (all []Change) {
+	for _, id := range s.Usages() {
+		all = append(all, PutUsage(id, s.Usage(id)).Owner())
+	}
+	for _, id := range s.Boots() {
+		all = append(all, PutBoot(id, s.Boot(id)).Owner())
+	}
+	if l, ok := s.s[entryKey(entryLifecycle)]; ok && len(l) == 1 {
+		all = append(all, SetLifecycle(l[0]))
+	}
+	for _, id := range s.Slots() {
+		all = append(all, PutSlot(id, s.Slot(id)).Owner())
+	}
+	return all
+}
+
 // Anchored returns the anchor's value that this state belongs to; false if it
 // never was anchored.
 func (s Snapshot) Anchored() (uint64, bool) { return s.s.anchored() }

@@ -25,6 +25,7 @@ const (
 	ClassManifest              // manifest sequence of a region
 	ClassFloor                 // floor of a region
 	ClassReport
+	ClassAudit
 )
 
 // Usage is what a region's rules have used up. Nothing in it goes down but Mark

@@ -60,11 +60,21 @@ func newVault(mem nvm.NVM, key [32]byte, o Options) (*Vault, error) {
 // counter under a new epoch, that epoch, lifecycle and anchor.
 const ownerRoom = 2*18 + 5 + 2 + 9
 
+// slotRoom is kept for slots that the owner orders. A state that is smaller than
+// minSlotRoom could hold little else, and keeps none.
+const (
+	slotRoom    = 256
+	minSlotRoom = 512
+)
+
 func newLimits(body, intent int) (limits, error) {
 	if intent == 0 {
 		intent = body / 3
 	}
-	l := limits{all: body, intent: intent, ordinary: body - ownerRoom - 4 - intent}
+	l := limits{all: body, intent: intent, slots: body - ownerRoom - 4 - intent}
+	if l.ordinary = l.slots; body >= minSlotRoom {
+		l.ordinary -= min(slotRoom, body/4)
+	}
 	if intent < 0 || l.ordinary <= 0 {
 		return l, fmt.Errorf("%w: an intent of %d bytes in a state of %d", ErrLayout, intent, body)
 	}
