@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/keystore"
@@ -69,6 +70,10 @@ func (d *Device) findVault(ctx context.Context) error {
 	if !d.latch.Set() {
 		return ErrNotProvisioned
 	}
+	if d.latch.Epoch > math.MaxUint32 {
+		d.fail(order.VaultLost, fmt.Errorf("latch: epoch %d", d.latch.Epoch))
+		return nil
+	}
 	if err := d.derive(ctx); err != nil {
 		return d.failOrStop(ctx, order.VaultLost, err)
 	}
@@ -95,7 +100,7 @@ func (d *Device) openVault(ctx context.Context) error {
 }
 
 func (d *Device) options() vault.Options {
-	o := vault.Options{Epoch: d.latch.Epoch, Intent: intentRoom}
+	o := vault.Options{Epoch: d.epoch(), Intent: intentRoom}
 	if a := d.ks.Anchor(); a != nil {
 		o.Anchor = a
 	}
@@ -120,7 +125,7 @@ func (d *Device) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	if v.Epoch != d.latch.Epoch {
+	if v.Epoch != d.epoch() {
 		return fmt.Errorf("policy: %w: owner epoch %d", vault.ErrLost, v.Epoch)
 	}
 	if err := d.believe(pol, doc, revoked(s)); err != nil {
@@ -196,7 +201,7 @@ func (d *Device) salvage() {
 			continue
 		}
 		v, pol, ring, err := order.OpenPolicy(c.Bytes, d.id)
-		if err != nil || v.Epoch != d.latch.Epoch || ring.Root() != d.latch.Root {
+		if err != nil || v.Epoch != d.epoch() || ring.Root() != d.latch.Root {
 			continue
 		}
 		if d.pol == nil || pol.Version > d.pol.Version {

@@ -105,11 +105,11 @@ func (d *Device) challenge(authority string, c order.Class) (out [32]byte, err e
 func (d *Device) expected(authority string, c order.Class) [32]byte {
 	switch {
 	case d.degraded():
-		return order.ChallengeOf(d.secret.challenge, d.latch.Epoch, authority, c, d.live, append([]byte("lost"), d.boot[:]...))
+		return order.ChallengeOf(d.secret.challenge, d.epoch(), authority, c, d.live, append([]byte("lost"), d.boot[:]...))
 	case c == order.ClassLive:
-		return order.ChallengeOf(d.secret.challenge, d.latch.Epoch, authority, c, d.live, d.boot[:])
+		return order.ChallengeOf(d.secret.challenge, d.epoch(), authority, c, d.live, d.boot[:])
 	}
-	return order.ChallengeOf(d.secret.challenge, d.latch.Epoch, authority, c, d.counter(authority, c), nil)
+	return order.ChallengeOf(d.secret.challenge, d.epoch(), authority, c, d.counter(authority, c), nil)
 }
 
 func (d *Device) counter(authority string, c order.Class) uint64 {

@@ -149,7 +149,7 @@ func (d *Device) window(s nvm.Span) (nvm.NVM, error) { return nvm.NewWindow(d.me
 // counterKey names an authority's counter. Names are hashed to 32 bits, and
 // checkNames refuses a policy in which two names meet.
 func (d *Device) counterKey(authority string, c order.Class) vault.CounterKey {
-	return vault.CounterKey{OwnerEpoch: d.latch.Epoch, Authority: nameKey(authority), Class: uint8(c)}
+	return vault.CounterKey{OwnerEpoch: d.epoch(), Authority: nameKey(authority), Class: uint8(c)}
 }
 
 func nameKey(authority string) uint32 {
@@ -179,3 +179,7 @@ func (d *Device) reason() string {
 	}
 	return d.why[0]
 }
+
+// epoch is the vault's, and the owner's: they are one number. findVault refuses a
+// latch that is beyond 32 bits.
+func (d *Device) epoch() uint32 { return uint32(d.latch.Epoch) }

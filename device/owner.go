@@ -68,8 +68,8 @@ func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error
 	if err != nil {
 		return err
 	}
-	if v.Epoch != d.latch.Epoch+1 || v.Epoch == 0 {
-		return fmt.Errorf("%w: the policy is for owner epoch %d, next is %d", order.ErrEpoch, v.Epoch, d.latch.Epoch+1)
+	if v.Epoch != d.epoch()+1 || v.Epoch == 0 {
+		return fmt.Errorf("%w: the policy is for owner epoch %d, next is %d", order.ErrEpoch, v.Epoch, d.epoch()+1)
 	}
 	if err := d.acceptable(pol, d.pol, d.state); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error
 
 // nextOwner moves vault and latch to the next epoch, together.
 func (d *Device) nextOwner(ctx context.Context, in intent, counter uint64, gone [][32]byte) error {
-	next := keystore.Record{Root: in.root, Epoch: in.epoch}
+	next := keystore.Record{Root: in.root, Epoch: uint64(in.epoch)}
 	key := d.counterKey(order.Owner, order.ClassRoot)
 	key.OwnerEpoch = in.epoch
 	err := d.vault.NextEpoch(ctx, in.epoch, func() error { return d.ks.Latch().Set(ctx, next) },

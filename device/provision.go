@@ -103,7 +103,7 @@ func (d *Device) write(ctx context.Context, msg []byte, pol *policy.Policy, v *o
 	if err != nil {
 		return err
 	}
-	jv, err := vault.Format(ctx, jw, d.secret.vault, d.options(), vault.SetOwnerEpoch(rec.Epoch),
+	jv, err := vault.Format(ctx, jw, d.secret.vault, d.options(), vault.SetOwnerEpoch(uint32(rec.Epoch)),
 		vault.SetLifecycle(uint8(policy.Manufacturing)), vault.PutSlot(slotDocument, doc.bytes()).Owner())
 	if err != nil {
 		return fmt.Errorf("device: %w", err)

@@ -23,7 +23,7 @@ func (d *Device) applyLost(ctx context.Context, msg []byte) (order.Reply, error)
 	if err != nil {
 		return r, err
 	}
-	v, err := ring.Open(msg, d.id, d.latch.Epoch)
+	v, err := ring.Open(msg, d.id, d.epoch())
 	if err != nil {
 		return r, err
 	}
@@ -76,8 +76,8 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 	}
 	st := policy.State(b.State)
 	switch {
-	case v.Epoch != d.latch.Epoch+1 || v.Epoch == 0:
-		return fmt.Errorf("%w: the policy is for owner epoch %d, next is %d", order.ErrEpoch, v.Epoch, d.latch.Epoch+1)
+	case v.Epoch != d.epoch()+1 || v.Epoch == 0:
+		return fmt.Errorf("%w: the policy is for owner epoch %d, next is %d", order.ErrEpoch, v.Epoch, d.epoch()+1)
 	case ring.Root() != d.latch.Root:
 		return fmt.Errorf("%w: recovering changes no owner", ErrPolicy)
 	case st != policy.Deployed && st != policy.RMA && st != policy.Manufacturing:
@@ -90,7 +90,7 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 	if err != nil {
 		return err
 	}
-	next := keystore.Record{Root: ring.Root(), Epoch: v.Epoch}
+	next := keystore.Record{Root: ring.Root(), Epoch: uint64(v.Epoch)}
 	if err := d.rebuild(ctx, b.Policy, v, next, carry); err != nil {
 		return err
 	}
@@ -163,9 +163,9 @@ func (d *Device) rebuild(ctx context.Context, msg []byte, v *order.Verified, nex
 		return err
 	}
 	o := d.options()
-	o.Epoch = next.Epoch
-	key := vault.CounterKey{OwnerEpoch: next.Epoch, Authority: nameKey(order.Owner), Class: uint8(order.ClassRoot)}
-	changes := append(carry, vault.SetOwnerEpoch(next.Epoch), vault.PutSlot(slotDocument, doc.bytes()).Owner())
+	o.Epoch = uint32(next.Epoch)
+	key := vault.CounterKey{OwnerEpoch: uint32(next.Epoch), Authority: nameKey(order.Owner), Class: uint8(order.ClassRoot)}
+	changes := append(carry, vault.SetOwnerEpoch(uint32(next.Epoch)), vault.PutSlot(slotDocument, doc.bytes()).Owner())
 	jv, err := vault.Format(ctx, w, d.secret.vault, o, changes...)
 	if err != nil {
 		return fmt.Errorf("device: %w", err)

@@ -41,8 +41,8 @@ func (d *Device) report(ctx context.Context, nonce []byte, c *order.Certificate)
 		return nil, fmt.Errorf("%w: nonce of %d bytes", order.ErrMalformed, len(nonce))
 	}
 	r := &order.Report{
-		Nonce: nonce, Device: d.id, Boot: d.boot, Uptime: d.set.Tick(), Epoch: d.latch.Epoch, State: uint8(d.state),
-		VaultEpoch: d.latch.Epoch, Health: d.healthNow(), Previous: d.reported.digest, Certificate: c,
+		Nonce: nonce, Device: d.id, Boot: d.boot, Uptime: d.set.Tick(), Epoch: d.epoch(), State: uint8(d.state),
+		VaultEpoch: d.epoch(), Health: d.healthNow(), Previous: d.reported.digest, Certificate: c,
 	}
 	if err := d.claimPolicy(ctx, r); err != nil {
 		return nil, err

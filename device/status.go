@@ -37,7 +37,7 @@ func (d *Device) Status() Status {
 	s := Status{
 		Device: d.id, State: d.state, Degraded: d.degraded(), Frozen: h&order.Frozen != 0,
 		Narrowed: h&order.HeldBack != 0, Development: d.set.Development || h&order.DevelopmentKeys != 0,
-		Pending: d.later != nil, Health: h, Why: slices.Clone(d.why), OwnerEpoch: d.latch.Epoch, Sessions: len(d.sessions),
+		Pending: d.later != nil, Health: h, Why: slices.Clone(d.why), OwnerEpoch: d.epoch(), Sessions: len(d.sessions),
 	}
 	if d.pol != nil {
 		s.PolicyName, s.PolicyVersion = d.pol.Name, d.pol.Version
