@@ -23,7 +23,8 @@ func newMLDSA65(raw []byte) (func(message, sig []byte) bool, error) {
 type mldsaSigner struct{ key *mldsa65.PrivateKey }
 
 // NewMLDSA65 returns the private key of a seed of 32 bytes, the form in which
-// RFC 9964 keeps it. The seed is the secret; take it from crypto/rand.
+// RFC 9964 keeps it. The seed is the secret; take it from crypto/rand. The public
+// key has a method Bytes() []byte that returns the 1952 bytes of FIPS 204.
 //
 // Its Sign is hedged (FIPS 204 §3.4) where rand is not nil, whatever rand is;
 // that makes faults and side channels harder to use, and it is what a [Signer]

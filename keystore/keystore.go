@@ -38,6 +38,7 @@ type Keystore interface {
 	Signer
 	Secrets
 	Memory
+	Ender
 	io.Closer
 }
 
@@ -81,6 +82,19 @@ type Memory interface {
 	// Anchor is nil if the keystore has none, and the device reports that it
 	// has none.
 	Anchor() Anchor
+}
+
+// Ender is the half of a keystore that ends a device, to decommission it.
+type Ender interface {
+	// Destroy makes an end of the secret: from here it is gone for ever. It
+	// returns nil once that survives a power cut. From then on Destroy is nil
+	// again, each other call that returns an error returns [ErrAbsent] or [ErrClosed],
+	// and to open the device again is [ErrAbsent], never a new device: the latch
+	// stays where it is. A cut meanwhile, like [ErrUncertain], leaves the device
+	// whole or destroyed, and the call may be repeated. A keystore that cannot,
+	// such as one over fuses, returns [errors.ErrUnsupported], and nothing changes.
+	// What was copied before, no Destroy reaches.
+	Destroy(ctx context.Context) error
 }
 
 // Latch remembers, one way, that the device has an owner. A blank vault on a

@@ -27,6 +27,11 @@ type Config struct {
 	// opens the same device again. nil: what survives is not checked.
 	Reopen func(tb testing.TB, ks keystore.Keystore) keystore.Keystore
 
+	// ReopenDestroyed takes the power from ks, which was destroyed, tries to open the
+	// same device again as Reopen does, and returns the error. nil: what Destroy
+	// leaves behind is not checked.
+	ReopenDestroyed func(tb testing.TB, ks keystore.Keystore) error
+
 	// Latch and Anchor: the keystore must have one. Without them, what there is
 	// is checked.
 	Latch, Anchor bool
@@ -61,6 +66,7 @@ var checks = []check{
 	{"secrets", checkSecrets},
 	{"other", checkOther},
 	{"reopen", checkReopen},
+	{"destroy", checkDestroy},
 	{"close", checkClose},
 }
 

@@ -24,6 +24,7 @@ func calls(ctx context.Context, ks keystore.Keystore, enc []byte) map[string]err
 		_, errs["Anchor.Read"] = a.Read(ctx)
 		errs["Anchor.Advance"] = a.Advance(ctx, 1<<40)
 	}
+	errs["Destroy"] = ks.Destroy(ctx)
 	return errs
 }
 
@@ -44,6 +45,9 @@ func checkContext(e *env) error {
 		if err := want(err, context.Canceled, sContext, "%s under a context that is done", name); err != nil {
 			return err
 		}
+	}
+	if _, err := e.ks.Derive(context.Background(), "vault-mac"); err != nil {
+		return broke(sContext, "after calls under a context that is done, Derive: %v", err)
 	}
 	if l := e.ks.Latch(); l != nil {
 		if err := expect(l, sContext, keystore.Record{}); err != nil {

@@ -21,6 +21,8 @@ type memory struct {
 	mu    sync.Mutex
 	rec   keystore.Record
 	count uint64
+	gone  bool
+	again error // what opening a destroyed device returns; nil is ErrAbsent
 }
 
 type memLatch struct{ *memory }
@@ -75,6 +77,7 @@ type mutant struct {
 	count    func(ctx context.Context) (uint64, error)
 	advance  func(ctx context.Context, to uint64) error
 	budget   func() keystore.Budget
+	destroy  func(ctx context.Context) error
 	show     string
 }
 
@@ -111,6 +114,27 @@ func (m *mutant) Close() error {
 		return m.close()
 	}
 	return m.Keystore.Close()
+}
+
+func (m *mutant) Destroy(ctx context.Context) error {
+	if m.destroy != nil {
+		return m.destroy(ctx)
+	}
+	return m.Keystore.Destroy(ctx)
+}
+
+// mortal gives m what a keystore that can be destroyed does.
+func mortal(m *mutant) {
+	m.destroy = func(ctx context.Context) error {
+		if m.mem.gone {
+			return nil
+		}
+		if _, err := m.Keystore.Derive(ctx, "alive"); err != nil {
+			return err // closed, or a context that is done
+		}
+		m.mem.gone = true
+		return m.Keystore.Close()
+	}
 }
 
 func (m *mutant) Format(s fmt.State, _ rune) { fmt.Fprint(s, "mutant ", m.show) }
@@ -193,12 +217,24 @@ func strict(spoil func(*mutant)) Config {
 			spoil(m)
 			return m
 		},
+		ReopenDestroyed: func(_ testing.TB, ks keystore.Keystore) error {
+			switch mem := ks.(*mutant).mem; {
+			case !mem.gone:
+				return nil
+			case mem.again != nil:
+				return mem.again
+			}
+			return &keystore.Error{Op: "open", Kind: keystore.ErrAbsent}
+		},
 		Secrets: func(_ testing.TB, ks keystore.Keystore) [][]byte { return [][]byte{ks.(*mutant).secret} },
 	}
 }
 
 // The suite passes what is right.
-func TestGood(t *testing.T) { Test(t, strict(func(*mutant) {})) }
+func TestGood(t *testing.T) {
+	Test(t, strict(func(*mutant) {}))
+	t.Run("mortal", func(t *testing.T) { Test(t, strict(mortal)) })
+}
 
 // A keystore without latch and anchor, and a Config with New alone, is fine too.
 func TestBare(t *testing.T) {

@@ -2,6 +2,7 @@ package keystoretest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -294,6 +295,72 @@ var mutants = []row{
 			return key, err
 		}
 	}},
+	{"destroys nothing", "destroy", func(m *mutant) { m.destroy = func(context.Context) error { return nil } }},
+	{"destroy fails", "destroy", func(m *mutant) { m.destroy = func(context.Context) error { return errOther } }},
+	{"destroys the keys alone", "destroy", func(m *mutant) {
+		mortal(m)
+		m.read = func(context.Context) (keystore.Record, error) { return m.mem.rec, nil }
+	}},
+	{"untyped after destroy", "destroy", func(m *mutant) {
+		mortal(m)
+		m.derive = func(ctx context.Context, label string) ([32]byte, error) {
+			if m.mem.gone {
+				return [32]byte{}, errOther
+			}
+			return m.Keystore.Derive(ctx, label)
+		}
+	}},
+	{"uncertain after destroy", "destroy", func(m *mutant) {
+		mortal(m)
+		m.set = func(ctx context.Context, r keystore.Record) error {
+			err := m.Keystore.Latch().Set(ctx, r)
+			if err != nil {
+				err = &keystore.Error{Kind: keystore.ErrUncertain, Err: err}
+			}
+			return err
+		}
+	}},
+	{"destroy once only", "destroy", func(m *mutant) {
+		mortal(m)
+		once := m.destroy
+		m.destroy = func(ctx context.Context) error {
+			if m.mem.gone {
+				return keystore.ErrClosed
+			}
+			return once(ctx)
+		}
+	}},
+	{"not destroyed on the medium", "destroy", func(m *mutant) {
+		m.destroy = func(context.Context) error { return m.Keystore.Close() }
+	}},
+	{"destroyed is reset", "destroy", func(m *mutant) { mortal(m); m.mem.again = keystore.ErrReset }},
+	{"identity gone with the secret", "destroy", func(m *mutant) {
+		mortal(m)
+		m.identity = func() keystore.Identity {
+			if m.mem.gone {
+				return keystore.Identity{}
+			}
+			return m.Keystore.Identity()
+		}
+	}},
+	{"not supported, but closes", "destroy", func(m *mutant) {
+		m.destroy = func(context.Context) error { m.Keystore.Close(); return errors.ErrUnsupported }
+	}},
+	{"not supported, but forgets the owner", "destroy", func(m *mutant) {
+		m.destroy = func(context.Context) error { m.mem.rec = keystore.Record{}; return errors.ErrUnsupported }
+	}},
+	{"not supported, but signs no more", "destroy", func(m *mutant) {
+		m.destroy = func(context.Context) error {
+			m.sign = func(context.Context, int, []byte) ([]byte, error) { return make([]byte, 64), nil }
+			return errors.ErrUnsupported
+		}
+	}},
+	{"destroys under a context that is done", "context", func(m *mutant) {
+		mortal(m)
+		alive := m.destroy
+		m.destroy = func(ctx context.Context) error { alive(context.Background()); return ctx.Err() }
+	}},
+	{"destroys what is closed", "close", func(m *mutant) { m.destroy = func(context.Context) error { return nil } }},
 	{"close fails twice", "close", func(m *mutant) {
 		m.close = func() error {
 			m.show += "x"

@@ -31,6 +31,10 @@ const (
 	sAdvance = "Advance moves the anchor to exactly to, under the rule of [Steps]: a no-op if it is there already"
 	sAhead   = "[ErrAhead] if it is beyond, for then somebody else moved it or the caller is an old copy"
 	sMax     = "[ErrMalformed] beyond [MaxSteps]"
+	sDestroy = "Destroy makes an end of the secret: from here it is gone for ever"
+	sAgain   = "From then on Destroy is nil again, each other call that returns an error returns [ErrAbsent] or [ErrClosed]"
+	sNever   = "to open the device again is [ErrAbsent], never a new device"
+	sCannot  = "A keystore that cannot, such as one over fuses, returns [errors.ErrUnsupported], and nothing changes"
 	sBudget  = "Budget is constant"
 )
 

@@ -1,16 +1,17 @@
 package soft
 
 import (
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/mlkem"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha3"
 	"errors"
 
-	"github.com/cloudflare/circl/sign/mldsa/mldsa65"
-
+	"github.com/nanolock/nanolock/cose"
 	"github.com/nanolock/nanolock/keystore"
 )
 
@@ -29,8 +30,7 @@ const (
 // keys is what is made from one secret. The secret itself is not kept.
 type keys struct {
 	ed     ed25519.PrivateKey
-	mldsa  *mldsa65.PrivateKey
-	mldsaP *mldsa65.PublicKey
+	mldsa  crypto.Signer
 	mlkem  *mlkem.DecapsulationKey768
 	x25519 *ecdh.PrivateKey
 	derive [32]byte
@@ -56,7 +56,7 @@ func deriveKeys(secret []byte) (*keys, error) {
 		}
 	}
 	k.ed = ed25519.NewKeyFromSeed(seeds[0][:])
-	k.mldsaP, k.mldsa = mldsa65.NewKeyFromSeed(&seeds[1])
+	k.mldsa = cose.NewMLDSA65(&seeds[1])
 	err = k.xwing(seeds[2])
 	return &k, err
 }
@@ -83,7 +83,7 @@ func expand(prk []byte, info string) (out [32]byte, err error) {
 func (k *keys) identity(class keystore.Class, evidence []byte) keystore.Identity {
 	id := keystore.Identity{Suite: keystore.Ed25519MLDSA65, KEM: keystore.XWing, Class: class, Evidence: evidence}
 	id.Public = append(id.Public, k.ed.Public().(ed25519.PublicKey)...)
-	id.Public = append(id.Public, k.mldsaP.Bytes()...)
+	id.Public = append(id.Public, k.mldsa.Public().(interface{ Bytes() []byte }).Bytes()...)
 	id.Encap = append(k.mlkem.EncapsulationKey().Bytes(), k.x25519.PublicKey().Bytes()...)
 	return id.Clone()
 }
@@ -93,8 +93,8 @@ func (k *keys) sign(half int, msg []byte) ([]byte, error) {
 	case 0:
 		return ed25519.Sign(k.ed, msg), nil
 	case 1:
-		sig := make([]byte, mldsa65.SignatureSize)
-		if err := mldsa65.SignTo(k.mldsa, msg, nil, true, sig); err != nil {
+		sig, err := k.mldsa.Sign(rand.Reader, msg, nil) // hedged
+		if err != nil {
 			return nil, fault("sign", nil, err)
 		}
 		return sig, nil

@@ -54,6 +54,10 @@ type Keystore struct {
 	keys   *keys // nil = closed; behind a pointer, where fmt does not follow
 	latch  keystore.Latch
 	anchor keystore.Anchor
+
+	disk disk
+	path string // of the secret; "" if it was supplied
+	gone bool   // destroyed
 }
 
 var _ keystore.Keystore = (*Keystore)(nil)
@@ -76,6 +80,9 @@ func Create(path string, c *Config) (*Keystore, error) {
 	if _, err := io.ReadFull(r, secret); err != nil {
 		return nil, fault("create", nil, err)
 	}
+	if err := d.bury(path); err != nil {
+		return nil, err
+	}
 	if err := d.free(path); err != nil {
 		return nil, err
 	}
@@ -83,6 +90,7 @@ func Create(path string, c *Config) (*Keystore, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.disk, k.path = d, path
 	if c.Latch == nil {
 		if err := d.createLatch(path+latchSuffix, k.keys); err != nil {
 			return nil, err
@@ -99,12 +107,15 @@ func Create(path string, c *Config) (*Keystore, error) {
 // Open opens what Create made. ErrAbsent if the secret or its latch is missing, which
 // never means a new device; ErrExposed if a file is a link, is not the user's
 // own, or if others may read or replace it; ErrCorrupt for a damaged file; ErrForeign for a latch of
-// another device.
+// another device. A [Keystore.Destroy] that a cut interrupted is finished first.
 func Open(path string, c *Config) (*Keystore, error) {
 	if c == nil {
 		c = &Config{}
 	}
 	d := disk{c.fail}
+	if err := d.bury(path); err != nil {
+		return nil, err
+	}
 	secret, err := d.readSecret(path)
 	if err != nil {
 		return nil, err
@@ -114,6 +125,7 @@ func Open(path string, c *Config) (*Keystore, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.disk, k.path = d, path
 	return k.withFile(d, path+latchSuffix, c)
 }
 
@@ -236,11 +248,15 @@ func (k *Keystore) Anchor() keystore.Anchor { return k.anchor }
 func (k *Keystore) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.drop()
+	return nil
+}
+
+func (k *Keystore) drop() {
 	if k.keys != nil {
 		k.keys.wipe()
 		k.keys = nil
 	}
-	return nil
 }
 
 // Format prints the class and nothing else, whatever the verb.

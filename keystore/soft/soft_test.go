@@ -56,6 +56,11 @@ func TestFile(t *testing.T) {
 			paths.Store(k, path)
 			return k
 		},
+		ReopenDestroyed: func(tb testing.TB, ks keystore.Keystore) error {
+			path, _ := paths.Load(ks)
+			_, err := soft.Open(path.(string), nil)
+			return err
+		},
 		Secrets: func(tb testing.TB, ks keystore.Keystore) [][]byte {
 			path, _ := paths.Load(ks)
 			return secretOf(tb, path.(string))

@@ -28,7 +28,7 @@ type state struct {
 // The blob: magic 8 ‖ persist u32 ‖ nv u32 ‖ pcrs u32, then each field of state in
 // order as u16 length and bytes, then SHA-256 of all that. Big-endian, as the TPM is.
 const (
-	blobMagic = "NLTPM2\x00\x01"
+	blobMagic = "NLTPM2\x00\x02"
 	blobMax   = 16 << 10
 )
 

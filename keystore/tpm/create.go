@@ -13,7 +13,8 @@ import (
 
 // Create makes a new device secret in a TPM and opens it. It returns the blob that
 // Open needs: store it before anything relies on the device. ErrExists if one of the
-// handles is taken, also by an earlier Create: who wants a new device evicts them. What a
+// handles is taken, also by an earlier Create or what a Destroy left: who wants a
+// new device evicts and undefines them. What a
 // failed Create made, it removes; if it cannot, its error says ErrUncertain.
 func Create(ctx context.Context, t transport.TPM, c *Config) (*Keystore, []byte, error) {
 	cfg, err := c.defaults()
@@ -76,7 +77,7 @@ func (m *maker) free(c *call) error {
 			return err
 		}
 	}
-	for n := range indices {
+	for n := range nvGone + 1 {
 		if _, err := run(c, tpm2.NVReadPublic{NVIndex: m.s.index(n).NVIndex}); err == nil {
 			return fault("create", keystore.ErrExists, nil)
 		} else if tpmCode(err) != tpm2.TPMRCHandle {
@@ -105,12 +106,42 @@ func (m *maker) parents(c *call) error {
 		return err
 	}
 	c.end()
-	srk, err := c.primary(tpm2.TPMRHOwner, m.cfg.OwnerAuth, tpm2.ECCSRKTemplate)
+	return m.storage(c)
+}
+
+// storage makes the storage key. It is no primary key, for those can be made again from
+// the TPM's seed: it is random, its private area crosses the bus encrypted and is kept
+// nowhere, so that the TPM's persistent memory is the only place where it is.
+func (m *maker) storage(c *call) error {
+	root, err := c.primary(tpm2.TPMRHOwner, m.cfg.OwnerAuth, tpm2.ECCSRKTemplate)
 	if err != nil {
 		return err
 	}
-	m.s.srkName = srk.Name.Buffer
-	return m.keep(c, srk.ObjectHandle, srk.Name, m.s.srkHandle())
+	sess, err := c.session(m.s, both, nil)
+	if err != nil {
+		return err
+	}
+	parent := tpm2.AuthHandle{Handle: root.ObjectHandle, Name: root.Name, Auth: sess}
+	template := tpm2.ECCSRKTemplate
+	template.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{})
+	r, err := run(c, tpm2.Create{ParentHandle: parent, InPublic: tpm2.New2B(template)})
+	if err != nil {
+		return err
+	}
+	defer clear(r.OutPrivate.Buffer)
+	loaded, err := run(c, tpm2.Load{ParentHandle: parent, InPrivate: r.OutPrivate, InPublic: r.OutPublic})
+	if err != nil {
+		return err
+	}
+	c.own(loaded.ObjectHandle)
+	pub, err := r.OutPublic.Contents()
+	if err != nil {
+		return err
+	}
+	if m.s.srkName = nameOf(tpm2.Marshal(pub)); !sameName(loaded.Name, m.s.srkName) {
+		return errGarbled
+	}
+	return m.keep(c, loaded.ObjectHandle, loaded.Name, m.s.srkHandle())
 }
 
 func (m *maker) keep(c *call, h tpm2.TPMHandle, name tpm2.TPM2BName, at tpm2.TPMHandle) error {

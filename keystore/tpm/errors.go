@@ -79,7 +79,8 @@ func (k *Keystore) explain(c *call, op string, err error) error {
 }
 
 // diagnose tells a TPM that was cleared from another TPM: the endorsement seed
-// outlives a clear, so the EK can be made again and compared.
+// outlives a clear, so the EK can be made again and compared. ErrAbsent if the device
+// was destroyed.
 func (k *Keystore) diagnose(c *call, kind error) error {
 	d := &call{ctx: c.ctx, bus: c.bus, hung: c.hung}
 	defer d.end()
@@ -87,13 +88,16 @@ func (k *Keystore) diagnose(c *call, kind error) error {
 	switch {
 	case err != nil && kindOf(err) == keystore.ErrBusy:
 		return keystore.ErrBusy
-	case err != nil:
+	case err != nil && (kind != keystore.ErrReset || !d.sameEK(k.state)):
 		return kind
-	case !sameName(ek.Name, k.state.ekName()):
+	case err == nil && !sameName(ek.Name, k.state.ekName()):
 		return keystore.ErrForeign
 	}
 	srk, err := run(d, tpm2.ReadPublic{ObjectHandle: k.state.srkHandle()})
-	if tpmCode(err) == tpm2.TPMRCHandle&0xbf || err == nil && !sameName(srk.Name, k.state.srkName) {
+	switch gone := tpmCode(err) == tpm2.TPMRCHandle&0xbf || err == nil && !sameName(srk.Name, k.state.srkName); {
+	case gone && d.marked(k.state):
+		return keystore.ErrAbsent
+	case gone:
 		return keystore.ErrReset
 	}
 	return kind

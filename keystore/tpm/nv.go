@@ -17,6 +17,10 @@ const (
 	indices
 )
 
+// nvGone is the index that Destroy defines and nothing writes: that it is there says
+// that the storage key's absence is meant.
+const nvGone = indices
+
 const recordLen = 32 + 8
 
 // index is an index as Create defines it. Its password is a secret of the TPM's HMAC

@@ -1,11 +1,12 @@
 package tpm
 
 import (
+	"crypto"
 	"crypto/mlkem"
 
-	"github.com/cloudflare/circl/sign/mldsa/mldsa65"
 	"github.com/google/go-tpm/tpm2"
 
+	"github.com/nanolock/nanolock/cose"
 	"github.com/nanolock/nanolock/keystore"
 )
 
@@ -169,10 +170,10 @@ func (k *Keystore) setAuth(mac [32]byte) {
 }
 
 // seeds are the halves that are not inside the TPM.
-func mldsaKey(seed []byte) (*mldsa65.PublicKey, *mldsa65.PrivateKey) {
+func mldsaKey(seed []byte) crypto.Signer {
 	s := [mldsaSeed]byte(seed[:mldsaSeed])
 	defer clear(s[:])
-	return mldsa65.NewKeyFromSeed(&s)
+	return cose.NewMLDSA65(&s)
 }
 
 func mlkemKey(seed []byte) (*mlkem.DecapsulationKey768, error) {
@@ -181,7 +182,7 @@ func mlkemKey(seed []byte) (*mlkem.DecapsulationKey768, error) {
 
 // publics puts the identity's public keys together.
 func (s *state) publics(seed []byte) (signing, encap []byte, err error) {
-	pub, _ := mldsaKey(seed)
+	pub := mldsaKey(seed).Public().(interface{ Bytes() []byte })
 	dk, err := mlkemKey(seed)
 	if err != nil {
 		return nil, nil, err

@@ -12,6 +12,9 @@
 // parameters are encrypted on the bus. The TPM's error codes are not authenticated by anyone;
 // so a change is looked at again, in a new session, before it is called failed.
 //
+// The keys hang below a storage key that is random and in the TPM's persistent memory alone;
+// Destroy takes it away, and with it all that the blob is good for.
+//
 // What it cannot do: who may use the TPM's owner hierarchy can clear the TPM or undefine its
 // indices. That is denial, and it is seen: ErrReset. And who runs code in the lock's
 // place, with its blob and without PCRs in [Config], may use the keys as the lock does.
@@ -34,7 +37,8 @@ import (
 // Config is what the integrator decides; nil and zero are valid. [Create] and
 // [Open] take the same.
 type Config struct {
-	// OwnerAuth is the owner hierarchy's password. Create needs it, Open does not.
+	// OwnerAuth is the owner hierarchy's password. Create and Keystore.Destroy need it, Open
+	// does not: a process that is not to destroy the device opens it without.
 	OwnerAuth []byte
 	// EndorsementAuth is the endorsement hierarchy's password.
 	EndorsementAuth []byte
@@ -44,7 +48,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// Persistent is the first of two persistent handles that Create takes, 0 is
-	// 0x81004E4C; NV the first of three NV indices, 0 is 0x01804E4C.
+	// 0x81004E4C; NV the first of four NV indices, 0 is 0x01804E4C. The fourth is
+	// Destroy's.
 	Persistent, NV uint32
 	// PCRs (0 to 23, SHA-256) bind the use of the identity, the KEM and Derive to the
 	// measurement at Create: ErrSealed under another. nil binds to none.
@@ -93,18 +98,21 @@ type Keystore struct {
 	bus             *bus
 	state           *state
 	endorsementAuth []byte
+	ownerAuth       []byte
 	budget          keystore.Budget
 	turn            chan struct{} // holds one token while no call is under way
 	closed          bool          // under turn
+	gone            bool          // destroyed; under turn
 	auth            *[32]byte     // of the NV indices; behind a pointer, where fmt does not follow
 }
 
 var _ keystore.Keystore = (*Keystore)(nil)
 
 // Open opens what Create made: blob is what Create returned, t the TPM. It asks
-// the TPM for everything that it will rely on. ErrAbsent for an empty blob, ErrCorrupt for
-// a damaged one, ErrForeign for another TPM, ErrReset if this one was cleared or an
-// index is gone, ErrSealed under another measurement. t stays the caller's.
+// the TPM for everything that it will rely on. ErrAbsent for an empty blob and for a device
+// that was destroyed, ErrCorrupt for a damaged blob, ErrForeign for another TPM, ErrReset if
+// this one was cleared or an index is gone, ErrSealed under another measurement. t stays
+// the caller's.
 func Open(ctx context.Context, t transport.TPM, blob []byte, c *Config) (*Keystore, error) {
 	cfg, err := c.defaults()
 	if err != nil {
@@ -132,7 +140,7 @@ func (k *Keystore) sweep() {
 
 func newKeystore(t transport.TPM, cfg Config, s *state) *Keystore {
 	k := &Keystore{bus: newBus(t, cfg.Timeout), state: s, endorsementAuth: cfg.EndorsementAuth,
-		budget: cfg.Budget, turn: make(chan struct{}, 1), auth: new([32]byte)}
+		ownerAuth: cfg.OwnerAuth, budget: cfg.Budget, turn: make(chan struct{}, 1), auth: new([32]byte)}
 	k.turn <- struct{}{}
 	k.bus.lost() // a process that died left what it had in the slots
 	return k

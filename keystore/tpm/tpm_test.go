@@ -35,6 +35,13 @@ func TestConformance(t *testing.T) {
 					must(tb, err)
 					return list
 				},
+				ReopenDestroyed: func(tb testing.TB, ks keystore.Keystore) error {
+					d := devices[ks.(*tpm.Keystore)]
+					d.chip.off()
+					d.chip.on(tb)
+					_, err := d.reopen(tb)
+					return err
+				},
 				Reopen: func(tb testing.TB, ks keystore.Keystore) keystore.Keystore {
 					d := devices[ks.(*tpm.Keystore)]
 					d.chip.off()
@@ -89,7 +96,7 @@ func TestZero(t *testing.T) {
 	_, err3 := k.Derive(ctx, "a")
 	_, err4 := k.Quote(ctx, nil, 0)
 	_, err5 := k.Activate(ctx, tpm.Challenge{})
-	for _, err := range []error{err1, err2, err3, err4, err5} {
+	for _, err := range []error{err1, err2, err3, err4, err5, k.Destroy(ctx)} {
 		if !errors.Is(err, keystore.ErrClosed) {
 			t.Errorf("got %v", err)
 		}

@@ -5,9 +5,9 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/mlkem"
+	"crypto/rand"
 	"crypto/sha256"
 
-	"github.com/cloudflare/circl/sign/mldsa/mldsa65"
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/nanolock/nanolock/keystore"
@@ -27,9 +27,8 @@ func (k *Keystore) Sign(ctx context.Context, half int, msg []byte) (sig []byte, 
 				return err
 			}
 			defer clear(seed)
-			_, key := mldsaKey(seed)
-			sig = make([]byte, mldsa65.SignatureSize)
-			return mldsa65.SignTo(key, msg, nil, true, sig)
+			sig, err = mldsaKey(seed).Sign(rand.Reader, msg, nil) // hedged
+			return err
 		}
 		return fault("sign", keystore.ErrMalformed, nil)
 	})
