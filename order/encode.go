@@ -33,6 +33,8 @@ func (e *encoder) text(v string)          { e.b = cbor.AppendText(e.b, v) }
 func (e *encoder) bool(v bool)            { e.b = cbor.AppendBool(e.b, v) }
 func (e *encoder) pair(k int64, v uint64) { e.key(k); e.uint(v) }
 
+func (e *encoder) null() { e.b = cbor.AppendNull(e.b) }
+
 func (e *encoder) blob(k int64, v []byte) { e.key(k); e.bytes(v) }
 
 // nonzero writes a number from 1 to limit.
