@@ -78,6 +78,9 @@ func (d *Device) findVault(ctx context.Context) error {
 		return d.failOrStop(ctx, order.VaultLost, err)
 	}
 	if err := d.openVault(ctx); err != nil {
+		if h := healthOf(err); h != order.VaultLost {
+			_ = d.loadPolicy(ctx) // it still tells what is public, and who the owner is
+		}
 		return d.failOrStop(ctx, healthOf(err), err)
 	}
 	if err := d.load(ctx); err != nil {
@@ -112,6 +115,23 @@ func (d *Device) load(ctx context.Context) error {
 	if err := d.redo(ctx); err != nil {
 		return err
 	}
+	if err := d.loadPolicy(ctx); err != nil {
+		return err
+	}
+	s := d.vault.Snapshot()
+	d.state = policy.State(s.Lifecycle())
+	if flag(s, slotRMA) {
+		d.health |= order.WasRMA
+	}
+	if flag(s, slotFrozen) {
+		d.health |= order.Frozen
+	}
+	d.ledger.load(s, d.set.Tick())
+	return d.openAudit(ctx)
+}
+
+// loadPolicy reads the policy that the vault names.
+func (d *Device) loadPolicy(ctx context.Context) error {
 	s := d.vault.Snapshot()
 	doc, ok := parseDocument(s.Slot(slotDocument))
 	if !ok {
@@ -128,18 +148,7 @@ func (d *Device) load(ctx context.Context) error {
 	if v.Epoch != d.epoch() {
 		return fmt.Errorf("policy: %w: owner epoch %d", vault.ErrLost, v.Epoch)
 	}
-	if err := d.believe(pol, doc, revoked(s)); err != nil {
-		return err
-	}
-	d.state = policy.State(s.Lifecycle())
-	if flag(s, slotRMA) {
-		d.health |= order.WasRMA
-	}
-	if flag(s, slotFrozen) {
-		d.health |= order.Frozen
-	}
-	d.ledger.load(s, d.set.Tick())
-	return d.openAudit(ctx)
+	return d.believe(pol, doc, revoked(s))
 }
 
 // believe makes p the policy that orders are held against.

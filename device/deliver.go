@@ -112,6 +112,17 @@ func (d *Device) expected(authority string, c order.Class) [32]byte {
 	return order.ChallengeOf(d.secret.challenge, d.epoch(), authority, c, d.counter(authority, c), nil)
 }
 
+// Counter is the last accepted value of an authority's counter; orders that carry
+// one need a higher. Reports show it as well.
+func (d *Device) Counter(authority string, c order.Class) (uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return 0, err
+	}
+	return d.counter(authority, c), nil
+}
+
 func (d *Device) counter(authority string, c order.Class) uint64 {
 	return d.vault.Snapshot().Counter(d.counterKey(authority, c))
 }

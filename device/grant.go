@@ -76,7 +76,11 @@ func (d *Device) rights(authority string, g *order.GrantBody) (r policy.Rights, 
 		if g.Ops&o.bit == 0 {
 			continue
 		}
-		if rule := access.Rule(o.op); rule.Mode != policy.Grant || rule.Authority != authority {
+		rule := access.Rule(o.op)
+		if rule.Mode == policy.Any {
+			continue // every host may
+		}
+		if rule.Mode != policy.Grant || rule.Authority != authority {
 			return r, nil, fmt.Errorf("%w: region %q: %v is %v, not a grant of %q", ErrNotAllowed, region.Name, o.op, rule, authority)
 		}
 		r.Ops |= o.op

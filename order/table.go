@@ -21,7 +21,7 @@ const (
 var maySign = map[string]kindSet{
 	Owner:      setOf(Grant, Policy, Keys, Lifecycle, Transfer, Recover, Void, Batch),
 	Operations: setOf(Grant, Thaw, Void),
-	Vendor:     setOf(Install, Confirm),
+	Vendor:     setOf(Grant, Install, Confirm),
 	Platform:   setOf(Install, Confirm, Challenge, Heartbeat, Time),
 }
 

@@ -89,6 +89,3 @@ func (a *AuditLog) Unlogged() uint64                                            
 func (a *AuditLog) Full() bool                                                            { return false }
 func (a *AuditLog) Head() (uint64, [16]byte)                                              { return 0, [16]byte{} }
 func (a *AuditLog) Acknowledge(ctx context.Context, seq uint64) error                     { return nil }
-func (v *Vault) NextEpoch(ctx context.Context, e uint32, latch func() error, c ...Change) error {
-	return nil
-}

@@ -15,13 +15,21 @@ import (
 func (r *Rig) Order(authority string, kind order.Kind, body order.Body) (*order.Order, error) {
 	o := &order.Order{Kind: kind, Device: r.ID, Epoch: r.Epoch, Authority: authority, Body: body}
 	if !kind.Opening() {
-		r.counter++
-		o.Fresh.Counter = r.counter
+		o.Fresh.Counter = r.next(authority)
 		return o, nil
 	}
 	c, err := r.Device.Challenge(authority, kind.Class())
 	o.Fresh.Challenge = c[:]
 	return o, err
+}
+
+// next is a counter that authority has not used.
+func (r *Rig) next(authority string) uint64 {
+	if now, err := r.Device.Counter(authority, order.ClassRoot); err == nil {
+		r.counter = max(r.counter, now)
+	}
+	r.counter++
+	return r.counter
 }
 
 // Sign signs with as many of the authority's people as it takes.
@@ -100,8 +108,7 @@ func (r *Rig) NextPolicy(change func(*policy.Policy)) *policy.Policy {
 
 // PutPolicy orders it.
 func (r *Rig) PutPolicy(p *policy.Policy) error {
-	r.counter++
-	msg, err := r.policyOrder(p, r.Epoch, r.counter)
+	msg, err := r.policyOrder(p, r.Epoch, r.next(order.Owner))
 	if err != nil {
 		return err
 	}
