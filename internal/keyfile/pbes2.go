@@ -88,9 +88,8 @@ func seal(der, passphrase []byte) ([]byte, error) {
 	return asn1.Marshal(e)
 }
 
-// unseal decrypts it; the caller clears the result. Before any work is done for it, the
-// file's wishes are looked at.
-func unseal(der, passphrase []byte) ([]byte, error) {
+// parseSealed looks at the file's wishes before any work is done for it.
+func parseSealed(der []byte) (*encryptedPrivateKeyInfo, error) {
 	var e encryptedPrivateKeyInfo
 	if rest, err := asn1.Unmarshal(der, &e); err != nil || len(rest) != 0 {
 		return nil, refuse(ErrMalformed, "not a key encrypted by PBES2 with PBKDF2 and AES-CBC")
@@ -108,12 +107,21 @@ func unseal(der, passphrase []byte) ([]byte, error) {
 	case len(p.Salt) < 8 || len(p.Salt) > 64 || len(c.IV) != aes.BlockSize || len(e.Data) == 0 || len(e.Data)%aes.BlockSize != 0:
 		return nil, refuse(ErrMalformed, "salt, IV or ciphertext of a wrong length")
 	}
-	block, err := p.cipher(passphrase)
+	return &e, nil
+}
+
+// unseal decrypts what seal wrote; the caller clears the result.
+func unseal(der, passphrase []byte) ([]byte, error) {
+	e, err := parseSealed(der)
+	if err != nil {
+		return nil, err
+	}
+	block, err := e.Algorithm.Params.KDF.Params.cipher(passphrase)
 	if err != nil {
 		return nil, err
 	}
 	plain := make([]byte, len(e.Data))
-	cipher.NewCBCDecrypter(block, c.IV).CryptBlocks(plain, e.Data)
+	cipher.NewCBCDecrypter(block, e.Algorithm.Params.Cipher.IV).CryptBlocks(plain, e.Data)
 	pad := int(plain[len(plain)-1])
 	ok := pad >= 1 && pad <= aes.BlockSize
 	for i := len(plain) - pad; ok && i < len(plain); i++ {
