@@ -18,8 +18,19 @@ type accepted struct {
 	spend vault.Change // its counter
 }
 
-// apply takes an order from bytes to its effect. Caller holds d.mu.
+// apply obeys an order or refuses it, and tells so. Caller holds d.mu.
 func (d *Device) apply(ctx context.Context, msg []byte) (order.Reply, error) {
+	r, err := d.obey(ctx, msg)
+	e := Event{Kind: EventAccepted, Order: r.Kind, Digest: r.Digest, Err: err, Text: kindText(r.Kind)}
+	if err != nil {
+		e.Kind = EventRefused
+	}
+	d.tell(e)
+	return r, err
+}
+
+// obey takes an order from bytes to its effect.
+func (d *Device) obey(ctx context.Context, msg []byte) (order.Reply, error) {
 	if d.degraded() || d.vault == nil {
 		return d.applyLost(ctx, msg)
 	}
@@ -199,4 +210,12 @@ var codes = []struct {
 	{ErrBusy, order.Busy},
 	{ErrDegraded, order.Degraded}, {ErrClosed, order.Degraded},
 	{ErrFull, order.Full},
+}
+
+// kindText is empty for a message whose kind nobody could read.
+func kindText(k order.Kind) string {
+	if k == 0 {
+		return ""
+	}
+	return k.String()
 }
