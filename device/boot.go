@@ -34,8 +34,12 @@ func Open(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, c *Config) (*D
 // start is a boot, or what follows an order to recover. Caller holds d.mu or owns d.
 func (d *Device) start(ctx context.Context) error {
 	d.health, d.why, d.state = 0, nil, policy.Deployed
+	d.watch.last = d.set.Tick()
 	if err := d.findVault(ctx); err != nil {
 		return err
+	}
+	if d.health&order.DevelopmentKeys != 0 && !d.set.Development {
+		return fmt.Errorf("%w: the policy has some, and the device is not opened for development", ErrDevelopment)
 	}
 	if err := d.serve(); err != nil {
 		return err
@@ -182,6 +186,7 @@ func (d *Device) fail(h order.Health, err error) {
 	d.health |= h
 	d.why = append(d.why, err.Error())
 	d.later = nil
+	d.journal.Store(nil)
 	if h == order.VaultLost {
 		d.vault, d.ring, d.pol = nil, nil, nil
 	}
@@ -234,7 +239,9 @@ func (d *Device) serve() error {
 		p, st = readOnly(base), policy.Manufacturing
 	}
 	c := &nanolock.Config{State: st, OnDeny: d.denied, Persist: d.persist}
+	d.journal.Store(nil)
 	if !d.degraded() {
+		d.journal.Store(d.vault)
 		s := d.vault.Snapshot()
 		c.Usage = map[uint32]policy.Usage{}
 		for _, id := range s.Usages() {
@@ -251,6 +258,7 @@ func (d *Device) serve() error {
 		return d.serve()
 	}
 	d.lock = lock
+	d.serving.Store(lock)
 	if d.health&order.Frozen != 0 || d.degraded() {
 		lock.Freeze()
 	}

@@ -12,13 +12,16 @@ import (
 // here. The freeze holds at once; an error means that it may not outlive a
 // restart. It is written once, however often it is called.
 func (d *Device) Freeze(ctx context.Context) error {
+	if l := d.serving.Load(); l != nil {
+		l.Freeze() // at once, whatever the keystore is busy with
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.set == nil || d.closed {
 		return ErrClosed
 	}
 	if d.lock != nil {
-		d.lock.Freeze()
+		d.lock.Freeze() // an order may have put other rules in force meanwhile
 	}
 	if d.health&order.Frozen != 0 {
 		return nil
