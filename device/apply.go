@@ -109,12 +109,12 @@ func (d *Device) fresh(v *order.Verified) (vault.Change, error) {
 
 // record makes the order durable before it acts, with changes that belong to it.
 // Where the anchor did not answer, effect waits for it and ErrBusy is returned.
-func (d *Device) record(ctx context.Context, a *accepted, anchored bool, effect func(context.Context) error, changes ...vault.Change) error {
+func (d *Device) record(ctx context.Context, a *accepted, effect func(context.Context) error, changes ...vault.Change) error {
 	changes = append([]vault.Change{a.spend}, changes...)
 	changes = append(changes, putAudit(d.audit)...)
 	changes = append(changes, d.ledger.change(d.set.Tick())...)
 	commit := d.vault.Commit
-	if anchored && d.ks.Anchor() != nil {
+	if d.anchors(a.Kind) {
 		commit = d.vault.CommitAnchored
 	}
 	err := commit(ctx, changes...)
