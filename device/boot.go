@@ -124,10 +124,10 @@ func (d *Device) load(ctx context.Context) error {
 	}
 	s := d.vault.Snapshot()
 	d.state = policy.State(s.Lifecycle())
-	if flag(s, slotRMA) {
+	if isSet(s, slotRMA) {
 		d.health |= order.WasRMA
 	}
-	if flag(s, slotFrozen) {
+	if isSet(s, slotFrozen) {
 		d.health |= order.Frozen
 	}
 	d.ledger.load(s, d.set.Tick())

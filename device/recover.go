@@ -116,7 +116,7 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 		for _, id := range s.Usages() {
 			known[id] = policy.Usage(s.Usage(id))
 		}
-		rma = rma || flag(s, slotRMA)
+		rma = rma || isSet(s, slotRMA)
 	}
 	for _, u := range told {
 		if u.Mark > math.MaxInt64 {
