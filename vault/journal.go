@@ -27,6 +27,7 @@ type procedure struct {
 	retireTo func(*journal, *found) int
 	open     func(*journal) error
 	rotate   func(*journal, state) error
+	epoch    func(j *journal, epoch uint32, next state, latch func() error) error
 }
 
 func standard() procedure {
@@ -36,6 +37,7 @@ func standard() procedure {
 		retireTo: (*journal).retireTo,
 		open:     (*journal).open,
 		rotate:   (*journal).relocate,
+		epoch:    (*journal).nextEpoch,
 	}
 }
 

@@ -24,6 +24,7 @@ type found struct {
 	best    *chain
 	blank   bool   // every slot that could be read is erased
 	foreign bool   // records of this format that are not ours
+	ahead   bool   // authentic records of a later epoch: NextEpoch was cut in front of the latch
 	orphan  uint64 // highest sequence of an authentic record without its predecessor
 	later   uint64 // highest sequence of an authentic record that is not understood
 	last    []int  // per block: the last slot that is not erased; -1
@@ -31,9 +32,10 @@ type found struct {
 
 // clean tells whether a start has nothing to do: the newest chain is settled and
 // what follows it reads erased. Other blocks do not matter, as nothing is
-// written there before the settled mark is opened.
+// written there before the settled mark is opened; a later epoch there says that
+// this mark was.
 func (f *found) clean() bool {
-	return f.best.settled && f.last[f.best.block] < f.best.next
+	return f.best.settled && !f.ahead && f.last[f.best.block] < f.best.next
 }
 
 // image is one block as it was read.
@@ -96,8 +98,8 @@ func (j *journal) follow(f *found, block int, m *image) error {
 			i++
 			continue
 		}
-		if !authentic {
-			f.foreign = true
+		if !authentic || r.epoch != j.epoch {
+			f.foreign, f.ahead = true, f.ahead || authentic && r.epoch > j.epoch
 			i++
 			continue
 		}
@@ -148,8 +150,8 @@ func (j *journal) extend(c *chain, r *record) (*chain, error) {
 }
 
 // parse looks for a record that begins at a slot. nil: there is none of this
-// format. A record may be well formed and yet not authentic. r.body aliases
-// nothing.
+// format. A record may be well formed and yet not authentic, or authentic and of
+// another epoch. r.body aliases nothing.
 func (j *journal) parse(m *image, block, slot int) (r *record, authentic bool) {
 	if v := m.data[slot*j.slot]; v == 0 || v > maxVersion {
 		return nil, false
@@ -170,7 +172,7 @@ func (j *journal) parse(m *image, block, slot int) (r *record, authentic bool) {
 	r = &record{header: h, slots: j.need(n), body: p[headerLen+tagLen : headerLen+tagLen+n]}
 	copy(r.prev[:], p[headerLen:])
 	copy(r.tag[:], p[len(p)-tagLen:])
-	return r, h.epoch == j.epoch && equalTags(j.seal.tag(h, r.prev, r.body), r.tag)
+	return r, equalTags(j.seal.tag(h, r.prev, r.body), r.tag)
 }
 
 // gather takes n bytes of a record out of its slots, nil if they are not there.
