@@ -141,7 +141,7 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%w: it names no policy", vault.ErrLost)
 	}
-	msg, err := d.copies.Get(ctx, int(doc.set), doc.digest)
+	msg, err := d.verbatim(ctx, doc)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -153,6 +153,25 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 		return fmt.Errorf("policy: %w: owner epoch %d", vault.ErrLost, v.Epoch)
 	}
 	return d.believe(pol, doc, revoked(s))
+}
+
+// verbatim reads a document and notes whether one of its copies is lost, for Scrub
+// to write it again.
+func (d *Device) verbatim(ctx context.Context, doc document) (msg []byte, err error) {
+	copies := 0
+	for c, err := range d.copies.All(ctx) {
+		if err == nil && c.Set == int(doc.set) && c.Digest == doc.digest {
+			msg = c.Bytes
+			copies++
+		}
+	}
+	if copies == 0 {
+		return d.copies.Get(ctx, int(doc.set), doc.digest) // which says why
+	}
+	if copies == 1 {
+		d.health |= order.CopyLost
+	}
+	return msg, nil
 }
 
 // believe makes p the policy that orders are held against.

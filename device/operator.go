@@ -60,12 +60,11 @@ func (d *Device) Scrub(ctx context.Context, maxBytes int64) error {
 	if err := d.usable(); err != nil {
 		return err
 	}
-	repaired, err := d.copies.Repair(ctx, int(d.doc.set), d.doc.digest)
-	if err != nil {
+	if err := d.copies.Repair(ctx, int(d.doc.set), d.doc.digest); err != nil {
 		d.health |= order.CopyLost
 		return fmt.Errorf("device: copies: %w", err)
 	}
-	if repaired {
+	if d.health&order.CopyLost != 0 {
 		d.tell(Event{Kind: EventRepaired})
 	}
 	d.health &^= order.CopyLost

@@ -33,7 +33,7 @@ func TestOrdersDocument(t *testing.T) {
 			fmt.Fprintf(&b, "| %d | %v | %v | %s | – | – | – | refused: there is no update engine yet |\n", k, k, k.Class(), fresh)
 			continue
 		}
-		front := "spent in front of nothing: may be delivered again"
+		front := "the device as it was; the order may be delivered again"
 		if r.once == never {
 			front = "nothing"
 		}
