@@ -6,15 +6,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/sha256"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 	"testing"
 
 	"github.com/nanolock/nanolock/cose"
-	"github.com/nanolock/nanolock/internal/cbor"
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
@@ -44,6 +41,9 @@ func private(a cose.Alg, n byte) crypto.Signer {
 	}
 	return cose.NewMLDSA65(&seed)
 }
+
+// noHash has Ed25519 sign the message itself.
+const noHash = crypto.Hash(0)
 
 var signers sync.Map
 
@@ -299,5 +299,3 @@ func sealed(t testing.TB, payload []byte, d cose.Domain, who ...*cose.Signer) []
 	}
 	return b
 }
-
-var _ = []any{sha256.Sum256, slices.Clone[[]byte], cbor.Valid}
