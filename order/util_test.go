@@ -6,8 +6,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"encoding/hex"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -299,3 +301,14 @@ func sealed(t testing.TB, payload []byte, d cose.Domain, who ...*cose.Signer) []
 	}
 	return b
 }
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatalf("%s: %v", s, err)
+	}
+	return b
+}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
