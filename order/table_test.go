@@ -15,7 +15,7 @@ var roles = []string{order.Owner, order.Operations, order.Vendor, order.Platform
 var allowed = map[string][]order.Kind{
 	order.Owner:      {1, 2, 3, 4, 8, 9, 10, 64},
 	order.Operations: {1, 5, 10},
-	order.Vendor:     {6, 7},
+	order.Vendor:     {1, 6, 7},
 	order.Platform:   {6, 7, 16, 17, 18},
 	service:          {1},
 	"nobody":         {1},
