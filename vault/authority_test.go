@@ -118,3 +118,32 @@ func TestPendingAfterOpen(t *testing.T) {
 		t.Errorf("%v, anchor %d", err, c.n)
 	}
 }
+
+// TestOwnersRoom: in a vault that ordinary changes have filled to the last byte,
+// the longest intent, a new epoch with its counter, lifecycle and anchor all fit.
+func TestOwnersRoom(t *testing.T) {
+	const intent = 60
+	v, err := Format(ctx, parts()[0].new(t), testKey, Options{Intent: intent, Anchor: &counter{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 200; n >= 0; n-- {
+		err := v.Commit(ctx, PutSlot(1, make([]byte, n+1)))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrFull) || n == 0 {
+			t.Fatalf("%d bytes: %v", n+1, err)
+		}
+	}
+	if err := v.Commit(ctx, PutSlot(2, []byte{1})); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	if err := v.CommitAnchored(ctx, OpenIntent(Intent{1, make([]byte, intent)}), SetLifecycle(3),
+		RaiseCounter(CounterKey{0, 1, ClassRoot}, 1), RaiseCounter(CounterKey{1, 1, ClassRoot}, 1)); err != nil {
+		t.Error(err)
+	}
+	if err := v.Commit(ctx, SetOwnerEpoch(1)); err != nil {
+		t.Error(err)
+	}
+}

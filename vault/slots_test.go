@@ -162,3 +162,76 @@ func TestBadBlockIsMarked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestShortWrite: a slot of which a part was programmed is not written.
+func TestShortWrite(t *testing.T) {
+	l, err := newLayout(nvmtest.Faulty(parts()[0].new(t), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.mem = short{l.mem}
+	if err := l.program(0, 0, l.full()); !errors.Is(err, errShort) {
+		t.Error(err)
+	}
+}
+
+// short says that it has written one byte less, and no error.
+type short struct{ nvm.NVM }
+
+func (s short) WriteAt(p []byte, off int64) (int, error) {
+	n, err := s.NVM.WriteAt(p, off)
+	return n - 1, err
+}
+
+// TestNewestWins: the chain with the highest sequence, whichever block it is in.
+func TestNewestWins(t *testing.T) {
+	for _, newest := range []int{0, 1} {
+		j := bare(t)
+		for b := range j.blocks {
+			seq := uint64(5)
+			if b == newest {
+				seq = 9
+			}
+			rec, _ := j.seal.encode(header{kind: typeSnapshot, seq: seq, block: uint16(b)}, tag{}, nil)
+			put(t, j, b, 0, rec)
+		}
+		if f, err := j.scan(); err != nil || f.best == nil || f.best.block != newest {
+			t.Errorf("%d: %+v, %v", newest, f.best, err)
+		}
+	}
+}
+
+// TestBadBlockIsLeftAlone: what a bad block holds is not even read.
+func TestBadBlockIsLeftAlone(t *testing.T) {
+	f := parts()[5].new(t)
+	const victim = 2 * 1024
+	if err := f.MarkBad(victim); err != nil {
+		t.Fatal(err)
+	}
+	formatted(t, f)
+	mem := nvmtest.Faulty(f, nvmtest.OnSpan(nvm.Span{Off: victim, Len: 1024}, nvmtest.Always()))
+	if _, r, err := Open(ctx, mem, testKey, Options{Intent: 8}); err != nil || r.Bad != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestEntriesCutShort: no beginning of encoded entries is read beyond its end.
+func TestEntriesCutShort(t *testing.T) {
+	v := formatted(t, roomy(t))
+	if err := v.Commit(ctx, SetLifecycle(1), RaiseCounter(opened, 1), PutSlot(1, []byte("0123456789")), OpenIntent(Intent{1, []byte("abc")})); err != nil {
+		t.Fatal(err)
+	}
+	p := v.Snapshot().s.encode()
+	whole := 0
+	for n := range p {
+		switch err := (state{}).patch(p[:n:n]); {
+		case err == nil:
+			whole++
+		case !errors.Is(err, ErrVersion):
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	if whole != 4 { // none, and up to three of the four entries
+		t.Errorf("%d beginnings are whole", whole)
+	}
+}

@@ -154,6 +154,23 @@ func TestStepsOfRecovery(t *testing.T) {
 	}
 }
 
+// TestStepsWithoutOverwriting: where a slot is programmed once, recovery leaves
+// the block and asks no slot of it again.
+func TestStepsWithoutOverwriting(t *testing.T) {
+	f := parts()[3].new(t)
+	if err := formatted(t, f).Commit(ctx, SetLifecycle(1)); err != nil {
+		t.Fatal(err)
+	}
+	m := traced(t, f)
+	if _, _, err := Open(ctx, m, testKey, Options{Intent: 8}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := m.changes(), "erase 1/0, sync, snapshot 1/0, more 1/1, sync, erase 0/0, sync, "+
+		"settled 1/2, more 1/3, sync"; got != want {
+		t.Errorf("%s, want\n%s", got, want)
+	}
+}
+
 // TestCleanStarts: settled and nothing behind it is clean. Either alone is not.
 func TestCleanStarts(t *testing.T) {
 	ecc := parts()[4]
@@ -231,6 +248,9 @@ func TestSilentFailure(t *testing.T) {
 func TestUncertain(t *testing.T) {
 	f := parts()[0].new(t)
 	v := formatted(t, f)
+	if err := v.Commit(ctx, SetLifecycle(1)); err != nil { // so that Close has something to settle
+		t.Fatal(err)
+	}
 	m := v.j.mem
 	v.j.mem = nvmtest.Faulty(f, nvmtest.OnOp(nvmtest.Changes, nvmtest.Always()))
 	if err := v.Commit(ctx, raise(1)...); !errors.Is(err, ErrUncertain) {

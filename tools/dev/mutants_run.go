@@ -241,4 +241,3 @@ func (r *runner) baseline(ctx context.Context, list []mutant) error {
 	}
 	return nil
 }
-
