@@ -111,7 +111,7 @@ func (t *table) line(s, at string) error {
 	case key == "class":
 		m.class = value
 	case key == "kill":
-		if m.pkg, m.test = "./"+t.pkg, value; strings.HasPrefix(value, ".") {
+		if m.pkg, m.test = inModule(t.pkg), value; strings.HasPrefix(value, ".") {
 			m.pkg, m.test, _ = strings.Cut(value, " ")
 		}
 	case key == "file":
@@ -128,6 +128,14 @@ func (t *table) line(s, at string) error {
 		return fmt.Errorf("%q is neither a field nor a line of a hunk", s)
 	}
 	return nil
+}
+
+// inModule is a folder as the Go tool wants to hear it.
+func inModule(dir string) string {
+	if dir == "." {
+		return dir
+	}
+	return "./" + dir
 }
 
 func (e *edit) add(kind byte, line string) {

@@ -234,8 +234,11 @@ func (r *runner) baseline(ctx context.Context, list []mutant) error {
 			return err
 		}
 		for _, t := range tests[pkg] {
-			if v.ended[t] != "pass" {
-				return fmt.Errorf("without any mutant, %s of %s: %s\n%s", t, pkg, cmp.Or(v.ended[t], "did not run"), v.text)
+			switch end := v.ended[t]; {
+			case end == "" && v.ok:
+				return fmt.Errorf("%s has no test %s", pkg, t)
+			case end != "pass":
+				return fmt.Errorf("without any mutant, %s of %s: %s\n%s", t, pkg, cmp.Or(end, "did not end"), v.text)
 			}
 		}
 	}
