@@ -2,6 +2,7 @@ package cose_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/nanolock/nanolock/cose"
@@ -24,6 +25,24 @@ func TestKidIsWhole(t *testing.T) {
 			other[i] ^= 1
 			b := build(payload, over(t, x, s.Algs()[0], header(s.Algs()[0], other)))
 			refused(t, "another name", b, domain, trust(s, 2, 1), cose.ErrSigner)
+		}
+	}
+}
+
+// A signature of another length is a wrong one, whatever the primitive would do
+// with it.
+func TestSignatureLengths(t *testing.T) {
+	for _, s := range suites[:3] {
+		x, alg := signer(s, 1), s.Algs()[0]
+		good, err := x.SignHalf(alg, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{0, 1, 31, 32, 33, len(good) - 1, len(good) + 1, 2 * len(good)} {
+			sig := append(bytes.Clone(good), good...)[:n:n]
+			if err := x.Public().VerifyHalf(alg, payload, sig); !errors.Is(err, cose.ErrSignature) {
+				t.Errorf("%v: %d bytes: %v", s, n, err)
+			}
 		}
 	}
 }

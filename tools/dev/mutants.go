@@ -186,11 +186,15 @@ in [%s](../%s), a few lines each.
 This page is written by "go -C tools run ./dev mutants -update"; the tests of tools
 fail if it is not what the tables say.
 `, "make mutants", len(all), mutantsDir, mutantsDir)
-	dir := ""
+	dir, about := "", ""
 	for _, m := range all {
-		if d := strings.TrimSuffix(strings.TrimSuffix(m.at[:strings.IndexByte(m.at, ':')], ".txt"), "-more"); d != dir {
-			dir = d
-			fmt.Fprintf(&b, "\n## %s\n\n| bug | class | file | killed by |\n|---|---|---|---|\n", dir)
+		if m.dir != dir {
+			dir = m.dir
+			fmt.Fprintf(&b, "\n## %s\n", strings.Replace(dir, ".", "package nanolock", 1))
+		}
+		if m.about != about {
+			about = m.about
+			fmt.Fprintf(&b, "\n%s\n\n| bug | class | file | killed by |\n|---|---|---|---|\n", about)
 		}
 		cell := strings.NewReplacer("|", `\|`)
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell.Replace(m.name), cell.Replace(m.class), strings.Join(m.files(), " "), cell.Replace(m.test))

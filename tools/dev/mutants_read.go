@@ -15,6 +15,7 @@ import (
 // over it.
 type mutant struct {
 	name, class string
+	dir, about  string // the package of its table, and the table's first comment
 	pkg, test   string // what must fail: "./vault", "TestX/y"
 	edits       []edit
 	at          string // file:line of its table
@@ -24,7 +25,8 @@ type mutant struct {
 type edit struct{ file, old, new string }
 
 // readMutants reads the tables of a folder: *.txt, in order of name. A table is a
-// list of fields and hunks; a line that begins with # says something to people.
+// list of fields and hunks; a line that begins with # says something to people, the
+// first of them what the table is about.
 //
 //	package: vault
 //
@@ -68,10 +70,10 @@ func readMutants(dir string) ([]mutant, error) {
 
 // table is one that is being read.
 type table struct {
-	pkg  string
-	file string // of the next hunk
-	cut  bool   // the next line of a hunk begins another one
-	list []mutant
+	pkg, about string
+	file       string // of the next hunk
+	cut        bool   // the next line of a hunk begins another one
+	list       []mutant
 }
 
 func parseMutants(file, text string) ([]mutant, error) {
@@ -95,12 +97,13 @@ func (t *table) line(s, at string) error {
 	key, value, _ := strings.Cut(s, ": ")
 	switch {
 	case s == "" || s[0] == '#':
+		t.about = cmp.Or(t.about, strings.TrimPrefix(s, "# "))
 		return nil
 	case key == "package":
 		t.pkg = value
 		return nil
 	case key == "mutant":
-		t.list = append(t.list, mutant{name: value, at: at})
+		t.list = append(t.list, mutant{name: value, at: at, dir: t.pkg, about: t.about})
 		t.file = ""
 		return nil
 	case len(t.list) == 0:
