@@ -58,7 +58,7 @@ var rooms = []room{
 
 	{"gate/serprog", 4, []string{".", "gate/spinor"}},
 	{"gate/nbd", 4, []string{".", "gate/spinor"}},
-	{"device/hclogger", 4, []string{"device"}},
+	{"device/hclogger", 4, []string{"device", "order"}},
 	{"internal/rig", 4, []string{"*"}}, // a whole device, for devicetest and attack
 	{"devicetest", 5, []string{"*"}},
 	{"attack", 5, []string{"*"}},
