@@ -26,7 +26,7 @@ func (d *Device) apply(ctx context.Context, msg []byte) (order.Reply, error) {
 	if err := d.catchUp(ctx); err != nil {
 		return order.Reply{}, err
 	}
-	v, err := d.ring.Open(msg, d.id, d.epoch())
+	v, err := d.set.verify.order(d.ring, msg, d.id, d.epoch())
 	if err != nil {
 		return order.Reply{}, err
 	}

@@ -141,7 +141,7 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	v, pol, _, err := order.OpenPolicy(msg, d.id)
+	v, pol, _, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -153,7 +153,7 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 
 // believe makes p the policy that orders are held against.
 func (d *Device) believe(p *policy.Policy, doc document, gone [][32]byte) error {
-	ring, err := order.NewKeyring(p, gone)
+	ring, err := d.set.verify.ring(p, gone)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -209,7 +209,7 @@ func (d *Device) salvage() {
 		if err != nil {
 			continue
 		}
-		v, pol, ring, err := order.OpenPolicy(c.Bytes, d.id)
+		v, pol, ring, err := d.set.verify.policy(c.Bytes, d.id)
 		if err != nil || v.Epoch != d.epoch() || ring.Root() != d.latch.Root {
 			continue
 		}

@@ -74,7 +74,7 @@ func newDevice(mem nvm.NVM, ks keystore.Keystore, c *Config) (*Device, error) {
 	if ks == nil {
 		return d, nil
 	}
-	if d.key, err = order.IdentityKey(ks.Identity()); err != nil {
+	if d.key, err = d.set.verify.identity(ks.Identity()); err != nil {
 		return nil, fmt.Errorf("%w: identity: %w", ErrConfig, err)
 	}
 	d.id = order.DeviceID(d.key.ID())

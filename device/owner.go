@@ -64,7 +64,7 @@ func (d *Device) transfer(ctx context.Context, a *accepted) error {
 // changeOwner makes whoever signed msg, a policy order for the next owner epoch,
 // the owner. The old owner has signed a, which carries it.
 func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error {
-	v, pol, ring, err := order.OpenPolicy(msg, d.id)
+	v, pol, ring, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error
 		return err
 	}
 	in := intent{kind: intentOwner, doc: doc, root: ring.Root(), epoch: v.Epoch, digest: a.Digest}
-	gone := stillNamed(pol, revoked(d.vault.Snapshot()))
+	gone := d.stillNamed(pol, revoked(d.vault.Snapshot()))
 	return d.record(ctx, a, true, func(ctx context.Context) error {
 		d.endSessions()
 		if err := d.nextOwner(ctx, in, v.Fresh.Counter, gone); err != nil {
@@ -124,11 +124,11 @@ func (d *Device) redo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy of the next owner: %w", err)
 	}
-	o, pol, _, err := order.OpenPolicy(msg, d.id)
+	o, pol, _, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return fmt.Errorf("policy of the next owner: %w", err)
 	}
-	return d.nextOwner(ctx, in, o.Fresh.Counter, stillNamed(pol, revoked(d.vault.Snapshot())))
+	return d.nextOwner(ctx, in, o.Fresh.Counter, d.stillNamed(pol, revoked(d.vault.Snapshot())))
 }
 
 // handOver begins a state in which others hold the device: confidential regions

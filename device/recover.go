@@ -23,7 +23,7 @@ func (d *Device) applyLost(ctx context.Context, msg []byte) (order.Reply, error)
 	if err != nil {
 		return r, err
 	}
-	v, err := ring.Open(msg, d.id, d.epoch())
+	v, err := d.set.verify.order(ring, msg, d.id, d.epoch())
 	if err != nil {
 		return r, err
 	}
@@ -57,7 +57,7 @@ func (d *Device) lostRing(msg []byte) (*order.Keyring, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrDegraded, d.reason())
 	}
-	_, _, ring, err := order.OpenPolicy(b.Policy, d.id)
+	_, _, ring, err := d.set.verify.policy(b.Policy, d.id)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (d *Device) lostRing(msg []byte) (*order.Keyring, error) {
 // recover makes vault and copies anew, in the next epoch. A cut leaves the device
 // as lost as it was, or recovered.
 func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
-	v, pol, ring, err := order.OpenPolicy(b.Policy, d.id)
+	v, pol, ring, err := d.set.verify.policy(b.Policy, d.id)
 	if err != nil {
 		return err
 	}
