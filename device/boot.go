@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -34,6 +35,8 @@ func Open(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, c *Config) (*D
 // start is a boot, or what follows an order to recover. Caller holds d.mu or owns d.
 func (d *Device) start(ctx context.Context) error {
 	d.health, d.why, d.state = 0, nil, policy.Deployed
+	// The caller's clock may have begun long ago.
+	d.watch.last, d.audited = d.set.Tick(), d.set.Tick()
 	if err := d.findVault(ctx); err != nil {
 		return err
 	}
@@ -182,6 +185,7 @@ func (d *Device) fail(h order.Health, err error) {
 	d.health |= h
 	d.why = append(d.why, err.Error())
 	d.later = nil
+	d.books.Store(nil)
 	if h == order.VaultLost {
 		d.vault, d.ring, d.pol = nil, nil, nil
 	}
@@ -215,6 +219,8 @@ func (d *Device) salvage() {
 		}
 		if d.pol == nil || pol.Version > d.pol.Version {
 			d.pol, d.ring = pol, ring
+			// The set is what recovering must not write to.
+			d.doc = document{set: uint8(c.Set & 1), digest: sha256.Sum256(c.Bytes)}
 		}
 	}
 }
@@ -235,6 +241,7 @@ func (d *Device) serve() error {
 	}
 	c := &nanolock.Config{State: st, OnDeny: d.denied, Persist: d.persist}
 	if !d.degraded() {
+		d.books.Store(d.vault)
 		s := d.vault.Snapshot()
 		c.Usage = map[uint32]policy.Usage{}
 		for _, id := range s.Usages() {

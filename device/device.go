@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/cose"
@@ -32,8 +33,9 @@ type Device struct {
 	boot   [32]byte // of this start
 	secret secrets
 	latch  keystore.Record
-	lock   *nanolock.Lock // nil: nothing can be served
-	vault  *vault.Vault   // nil if it is lost
+	lock   *nanolock.Lock              // nil: nothing can be served
+	vault  *vault.Vault                // nil if it is lost
+	books  atomic.Pointer[vault.Vault] // the same, for hosts' writes: see persist
 	copies *vault.Copies
 	audit  *vault.AuditLog // nil if the policy has no area for it
 	ring   *order.Keyring  // nil if no policy could be believed
@@ -55,6 +57,7 @@ type Device struct {
 	folded   uint64 // denials that the audit chain has
 	audited  uint64 // uptime of its last entry about them
 	scrubbed int    // where Scrub goes on
+	retry    uint64 // uptime before which handing over is not tried again
 
 	idleSeq, idleSince uint64 // see settle
 }
@@ -133,6 +136,7 @@ func (d *Device) Close() error {
 func (d *Device) shut() error {
 	var errs []error
 	d.endSessions()
+	d.books.Store(nil)
 	if d.lock != nil {
 		errs = append(errs, d.lock.Close())
 	}

@@ -141,6 +141,9 @@ func (d *Device) thaw(ctx context.Context, a *accepted) error {
 		return fmt.Errorf("%w: the device is not frozen", ErrNotAllowed)
 	}
 	return d.record(ctx, a, d.bucket.take(d.ks, d.set.Tick()), func(context.Context) error {
+		if flag(d.vault.Snapshot(), slotFrozen) {
+			return nil // frozen again while the anchor did not answer
+		}
 		d.health &^= order.Frozen
 		return d.enforce()
 	}, putFlag(slotFrozen, false))

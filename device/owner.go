@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nanolock/nanolock/keystore"
@@ -135,6 +136,13 @@ func (d *Device) redo(ctx context.Context) error {
 // are wiped first. At the end of its life it says so with its last signature.
 func (d *Device) handOver(ctx context.Context, in intent) (certificate []byte, err error) {
 	d.endSessions()
+	d.retry = d.set.Tick() + idle
+	was, rma := d.state, d.health&order.WasRMA
+	defer func() {
+		if err != nil { // then it is not over
+			d.state, d.health = was, d.health&^order.WasRMA|rma
+		}
+	}()
 	var wiped []uint32
 	for _, r := range d.pol.Map {
 		if !r.Confidential {
@@ -157,10 +165,12 @@ func (d *Device) handOver(ctx context.Context, in intent) (certificate []byte, e
 			return nil, err
 		}
 		doc, err := d.keep(ctx, certificate)
-		if err != nil {
+		switch {
+		case err == nil:
+			changes = append(changes, vault.PutSlot(slotCertificate, doc.bytes()).Owner())
+		case !errors.Is(err, ErrFull): // where it has no room, the reply is all there is
 			return nil, err
 		}
-		changes = append(changes, vault.PutSlot(slotCertificate, doc.bytes()).Owner())
 	}
 	if err := d.vault.Commit(ctx, changes...); err != nil {
 		return nil, d.commitFailed(err)
@@ -185,9 +195,11 @@ func (d *Device) finishDecommission(ctx context.Context) error {
 		if err == nil {
 			_, err = d.handOver(ctx, in)
 		}
-		if err != nil {
-			return d.failOrStop(ctx, order.VaultLost, err)
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
+		d.fail(order.VaultLost, err)
+		d.narrowToReading()
 		return nil
 	}
 	if d.state == policy.Decommissioned {

@@ -109,8 +109,12 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 	rma := st == policy.RMA
 	if d.vault != nil {
 		s := d.vault.Snapshot()
-		if policy.State(s.Lifecycle()) != st {
-			return nil, fmt.Errorf("%w: the device is in %v", ErrNotAllowed, policy.State(s.Lifecycle()))
+		// What it tells may be old, so that the state may be a later one; but nothing
+		// leads back to manufacturing, nor from the end.
+		if told := policy.State(s.Lifecycle()); told == policy.Decommissioned || st == policy.Manufacturing && told != st {
+			return nil, fmt.Errorf("%w: the device is in %v", ErrNotAllowed, told)
+		} else if told == policy.RMA {
+			rma = true
 		}
 		for _, id := range s.Usages() {
 			known[id] = policy.Usage(s.Usage(id))
@@ -133,6 +137,10 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 			u = policy.Usage{Erases: uint64(r.Wear.Erases), Mark: r.Span.Len, Sealed: true}
 		}
 		changes = append(changes, vault.PutUsage(r.ID, vault.Usage(u)))
+	}
+	if st == policy.RMA { // nobody knows whether it was wiped: an intent, which the start behind this redoes
+		in := intent{kind: intentLifecycle, state: uint8(st)}
+		return append(changes, vault.SetLifecycle(uint8(policy.Deployed)), putFlag(slotRMA, rma), vault.OpenIntent(in.record())), nil
 	}
 	return append(changes, vault.SetLifecycle(uint8(st)), putFlag(slotRMA, rma)), nil
 }
