@@ -102,7 +102,15 @@ func (d *Device) openVault(ctx context.Context) error {
 	if errors.Is(err, vault.ErrPending) {
 		err = v.FinishAnchor(ctx)
 	}
-	return err
+	if err != nil || d.ks.Anchor() == nil {
+		return err
+	}
+	// Beside an anchor every vault is anchored before the latch makes it count. What
+	// is not is the beginning of a chain whose end somebody, or a cut, took away.
+	if _, anchored := v.Snapshot().Anchored(); !anchored {
+		return fmt.Errorf("%w: the state is from before the first anchored one", vault.ErrAnchorAhead)
+	}
+	return nil
 }
 
 func (d *Device) options() vault.Options {

@@ -30,9 +30,12 @@ type outside struct {
 // against the states in front of the step that was cut and behind it.
 type engine struct {
 	name   string
+	fill   int      // orders that the journal holds already
 	tier   sim.Tier // of the cuts
 	nested sim.Tier // of the cuts in the start behind them
 	every  int      // of so many starts one is cut again
+	sparse int      // of so many torn states of an operation on the copies, one is judged
+	copies nvm.Span // where those are
 	budget int      // distinct states; 0 = all
 
 	config *device.Config
@@ -52,7 +55,8 @@ type engine struct {
 	seen   map[[2]uint64]bool
 	count  counts
 	faults []string
-	next   int // the step under way
+	next   int  // the step under way
+	brief  bool // another world of the same state was judged in full
 }
 
 type counts struct{ cuts, states, starts, nested, redelivered int }
@@ -185,8 +189,12 @@ func (e *engine) play(w *world) {
 func (e *engine) watch(w *world, id string, stride int, tier sim.Tier, judge func(string, *world)) {
 	n := 0
 	w.flash.SetHook(func(o *sim.Operation) {
+		every := stride
+		if o.Span().Len > 0 && o.Span().In(e.copies.End()) && o.Span().Off >= e.copies.Off {
+			every *= max(e.sparse, 1)
+		}
 		for torn := range o.Torn(tier) {
-			if n++; n%stride == 0 {
+			if n++; n%every == 0 {
 				cut := &world{flash: torn.Flash(), chip: w.chip.clone(), out: w.out}
 				e.worlds(id+torn.ID, cut, torn.Fault, judge)
 			}
@@ -210,6 +218,7 @@ func (e *engine) worlds(id string, cut *world, fault sim.Torn, judge func(string
 	if fault&(sim.TornUnstable|sim.TornWeakErase|sim.TornErase) == 0 {
 		all = all[:1] // no bit of it is loose
 	}
+	e.brief = false
 	for i, w := range all {
 		one := cut
 		if i < len(all)-1 {
@@ -217,13 +226,14 @@ func (e *engine) worlds(id string, cut *world, fault sim.Torn, judge func(string
 		}
 		one.flash.SetWorld(w)
 		judge(id+"."+w.String(), one)
+		e.brief = true
 	}
 }
 
 // state judges a state in which nothing is torn.
 func (e *engine) state(id string, w *world, judge func(string, *world)) {
 	e.count.cuts++
-	if !e.known(w) {
+	if e.brief = false; !e.known(w) {
 		judge(id, w)
 	}
 }
@@ -285,13 +295,16 @@ func (e *engine) look(id string, w *world) {
 		e.fault(id, "a session was opened, and nothing remembers: %s", view)
 	}
 	e.content(id, w, at)
+	if e.brief && e.count.states%4 != 0 {
+		return
+	}
 	e.again(id, w, view)
 	e.redeliver(id, w, d, at)
 }
 
 // again: a second start shows the same.
 func (e *engine) again(id string, w *world, view string) {
-	if e.count.states%4 != 0 {
+	if e.count.states%8 != 0 {
 		return
 	}
 	w2 := w.clone()
