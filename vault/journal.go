@@ -27,6 +27,7 @@ type procedure struct {
 	retireTo func(*journal, *found) int
 	open     func(*journal) error
 	rotate   func(*journal, state) error
+	seal     func(key [32]byte) *sealer
 }
 
 func standard() procedure {
@@ -36,6 +37,7 @@ func standard() procedure {
 		retireTo: (*journal).retireTo,
 		open:     (*journal).open,
 		rotate:   (*journal).relocate,
+		seal:     newSealer,
 	}
 }
 

@@ -45,17 +45,22 @@ type image struct {
 
 func (l *layout) read(block int) (*image, error) {
 	m := &image{data: make([]byte, l.slots*l.slot), lost: make([]bool, l.slots), last: -1}
+	for i := 0; i < l.slots; {
+		n, err := l.mem.ReadAt(m.data[i*l.slot:], l.off(block, i))
+		if i += min(max(n, 0)/l.slot, l.slots-i); err == nil {
+			break
+		}
+		if !errors.Is(err, nvm.ErrUncorrectable) || i == l.slots {
+			return nil, fmt.Errorf("vault: block %d slot %d: %w", block, i, err)
+		}
+		// n ends in front of the damaged unit; go on behind the slot that has it.
+		m.lost[i] = true
+		copy(m.data[i*l.slot:], l.full())
+		i++
+	}
 	blank := l.blank()
 	for i := range l.slots {
-		p := m.data[i*l.slot : (i+1)*l.slot]
-		_, err := l.mem.ReadAt(p, l.off(block, i))
-		switch {
-		case errors.Is(err, nvm.ErrUncorrectable):
-			m.lost[i], m.last = true, i
-			copy(p, l.full())
-		case err != nil:
-			return nil, fmt.Errorf("vault: block %d slot %d: %w", block, i, err)
-		case !bytes.Equal(p, blank):
+		if p := m.data[i*l.slot : (i+1)*l.slot]; m.lost[i] || !bytes.Equal(p, blank) {
 			m.last = i
 		}
 	}
@@ -121,7 +126,8 @@ func (j *journal) follow(f *found, block int, m *image) error {
 	return nil
 }
 
-// extend returns the chain c with r, nil if r does not continue it.
+// extend returns the chain c with r, which is c itself, changed, unless r begins
+// one; nil if r does not continue it, and then c is as it was.
 func (j *journal) extend(c *chain, r *record) (*chain, error) {
 	switch {
 	case r.version != Version || r.kind < typeSnapshot || r.kind > typeSettled:
@@ -134,17 +140,16 @@ func (j *journal) extend(c *chain, r *record) (*chain, error) {
 		if r.seq != c.seq {
 			return nil, nil
 		}
-		next := *c
-		next.settled = true
-		return &next, nil
+		c.settled = true
+		return c, nil
 	case r.seq != c.seq+1:
 		return nil, nil
 	}
-	next := &chain{state: c.state.clone(), seq: r.seq, tag: r.tag}
-	if err := next.state.patch(r.body); err != nil {
+	if err := c.state.patch(r.body); err != nil {
 		return nil, err
 	}
-	return next, nil
+	c.seq, c.tag, c.settled = r.seq, r.tag, false
+	return c, nil
 }
 
 // parse looks for a record that begins at a slot. nil: there is none of this
