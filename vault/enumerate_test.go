@@ -181,10 +181,12 @@ func specials() (all []scenario) {
 // deep are those whose recovery is cut, twice.
 func deep() []scenario {
 	return []scenario{
-		{steps: pick("counter"), level: due, warm: true},
 		{steps: pick("lifecycle"), level: empty},
-		{steps: pick("root"), level: exact, anchor: "ok"},
+		{steps: pick("lifecycle"), level: due, warm: true},
+		{steps: pick("slot"), level: exact, anchor: "ok"},
+		{steps: pick("counter"), level: mid, warm: true},
 		{steps: pick("epoch"), level: spare, brim: true, warm: true},
+		{steps: pick("root"), level: due, brim: true, warm: true},
 		{format: "old", epoch: 2},
 	}
 }

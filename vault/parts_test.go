@@ -59,7 +59,7 @@ func moreParts() []part {
 	poison.ECC, poison.Faults.Over = sim.ECC{Unit: 8, Correct: 1}, sim.OverPoison
 	ecc3 := flash(nvm.OncePage, 3, 512, 8, 0, 0x00)
 	ecc3.ECC = sim.ECC{Unit: 8, Correct: 1}
-	file4 := flash(nvm.Rewrite, 4, 512, 64, 0, 0xFF)
+	file4 := flash(nvm.Rewrite, 4, 1024, 64, 0, 0xFF)
 	file4.Cached = true
 	return append(all, part{"nor-weak", weak}, part{"nor-poison", poison}, part{"ecc-00", ecc3}, part{"file4", file4},
 		part{"nand-00", nand(2, 0x00)},

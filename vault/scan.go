@@ -92,7 +92,8 @@ func (j *journal) scan() (*found, error) {
 	return f, nil
 }
 
-// follow finds the chains of one block.
+// follow finds the chains of one block. The last one counts, whatever its
+// sequence: what a recovery could not retire stands in front of what it wrote.
 func (j *journal) follow(f *found, block int, m *image) error {
 	var c *chain
 	for i := 0; i <= m.last; {
@@ -118,10 +119,10 @@ func (j *journal) follow(f *found, block int, m *image) error {
 		default:
 			c = next
 			c.block, c.next = block, i
-			if f.best == nil || c.seq >= f.best.seq {
-				f.best = c
-			}
 		}
+	}
+	if c != nil && (f.best == nil || c.seq >= f.best.seq) {
+		f.best = c
 	}
 	return nil
 }
