@@ -108,13 +108,16 @@ type engine struct {
 	spent    int  // states when the scenario began
 	ackEarly bool // a seeded bug
 	wrap     func(nvm.NVM) nvm.NVM
+	path     string   // only what begins with it, or leads there; "": all
+	history  []state  // acknowledged before, oldest first
+	harm     *harm    // F8: what is promised is less
 	only     sim.Torn // of the session's cuts, those of these faults alone; 0 = all
 	first    bool     // stop at the first fault
 	faults   []string
 }
 
 func newEngine(x effort) *engine {
-	return &engine{effort: x, seen: make(map[uint64]int8), after: make(map[uint64]struct{})}
+	return &engine{effort: x, path: replay, seen: make(map[uint64]int8), after: make(map[uint64]struct{})}
 }
 
 func (e *engine) fault(id, f string, a ...any) {
@@ -149,7 +152,7 @@ func (e *engine) left(id string, level int, fault sim.Torn) int {
 	if fault&(sim.TornUnstable|sim.TornWeakErase) != 0 {
 		share = e.loose[min(level, 2)]
 	}
-	if n <= 0 || share < 2 || replay != "" {
+	if n <= 0 || share < 2 || e.path != "" {
 		return n
 	}
 	h := uint64(0) // of the id, not a count: a state's share does not hang on others
@@ -165,7 +168,7 @@ func (e *engine) left(id string, level int, fault sim.Torn) int {
 // check opens one torn state in every world.
 func (e *engine) check(p *spot, id string, fault sim.Torn, torn func() *sim.Flash) {
 	id = p.id + id
-	if replay != "" && !strings.HasPrefix(replay, id) && !strings.HasPrefix(id, replay) {
+	if e.path != "" && !strings.HasPrefix(e.path, id) && !strings.HasPrefix(id, e.path) {
 		return
 	}
 	f, left := torn(), e.left(id, p.level, fault)
@@ -231,6 +234,12 @@ func (e *engine) mount(p *spot, left int) {
 	}
 	p.f.SetHook(nil)
 	p.anchor.unwatch()
+	if e.harm != nil {
+		if !e.harm.judge(e, p.x, v, err, p.f.Ops() != ops) {
+			e.fault(p.id, "%v, or a state that never was", err)
+		}
+		return
+	}
 	if err != nil {
 		e.fault(p.id, "open: %v", err)
 		return
