@@ -29,6 +29,7 @@ type procedure struct {
 	rotate   func(*journal, state) error
 	epoch    func(j *journal, epoch uint32, next state, latch func() error) error
 	version  byte // written; no later one is read
+	seal     func(key [32]byte) *sealer
 }
 
 func standard() procedure {
@@ -40,6 +41,7 @@ func standard() procedure {
 		rotate:   (*journal).relocate,
 		epoch:    (*journal).nextEpoch,
 		version:  Version,
+		seal:     newSealer,
 	}
 }
 
