@@ -26,7 +26,7 @@ func provisioned(t testing.TB, c sim.Config, chip *chip) (*rig.Rig, *world, *dev
 	ok(t, r.PutPolicy(r.NextPolicy(nil)))
 	_, _, err = r.Grant(order.Vendor, r.Whole("boot"))
 	ok(t, err)
-	ok(t, program(r.Device.Host(), make([]byte, 256), r.Policy.Region("log").Span.Off))
+	ok(t, program(r.Device.Host(), make([]byte, max(256, len(page(r)))), r.Policy.Region("log").Span.Off))
 	ok(t, r.Device.Close())
 	return r, &world{flash: f.Clone(), chip: chip.clone()}, device.Remember(&device.Config{Vault: r.Policy.Area("vault").Span})
 }
