@@ -40,6 +40,9 @@ func (d *Device) start(ctx context.Context) error {
 	if err := d.findVault(ctx); err != nil {
 		return err
 	}
+	if d.health&order.DevelopmentKeys != 0 && !d.set.Development {
+		return fmt.Errorf("%w: the policy has some, and the device is not opened for development", ErrDevelopment)
+	}
 	if err := d.serve(); err != nil {
 		return err
 	}
@@ -131,10 +134,10 @@ func (d *Device) load(ctx context.Context) error {
 	}
 	s := d.vault.Snapshot()
 	d.state = policy.State(s.Lifecycle())
-	if flag(s, slotRMA) {
+	if isSet(s, slotRMA) {
 		d.health |= order.WasRMA
 	}
-	if flag(s, slotFrozen) {
+	if isSet(s, slotFrozen) {
 		d.health |= order.Frozen
 	}
 	d.ledger.load(s, d.set.Tick())
@@ -148,7 +151,7 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%w: it names no policy", vault.ErrLost)
 	}
-	msg, err := d.copies.Get(ctx, int(doc.set), doc.digest)
+	msg, err := d.verbatim(ctx, doc)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -160,6 +163,25 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 		return fmt.Errorf("policy: %w: owner epoch %d", vault.ErrLost, v.Epoch)
 	}
 	return d.believe(pol, doc, revoked(s))
+}
+
+// verbatim reads a document and notes whether one of its copies is lost, for Scrub
+// to write it again.
+func (d *Device) verbatim(ctx context.Context, doc document) (msg []byte, err error) {
+	copies := 0
+	for c, err := range d.copies.All(ctx) {
+		if err == nil && c.Set == int(doc.set) && c.Digest == doc.digest {
+			msg = c.Bytes
+			copies++
+		}
+	}
+	if copies == 0 {
+		return d.copies.Get(ctx, int(doc.set), doc.digest) // which says why
+	}
+	if copies == 1 {
+		d.health |= order.CopyLost
+	}
+	return msg, nil
 }
 
 // believe makes p the policy that orders are held against.
@@ -266,6 +288,7 @@ func (d *Device) serve() error {
 		return d.serve()
 	}
 	d.lock = lock
+	d.serving.Store(lock)
 	if d.health&order.Frozen != 0 || d.degraded() {
 		lock.Freeze()
 	}

@@ -46,6 +46,9 @@ type Device struct {
 	why    []string
 	later  func(context.Context) error // the effect that an anchor holds up
 
+	// What a host's access or the operator's freeze needs without waiting for mu.
+	serving atomic.Pointer[nanolock.Lock]
+
 	sessions map[order.SessionID]*session
 	live     uint64 // orders of class live that were accepted in this boot
 	reported reported
@@ -135,6 +138,7 @@ func (d *Device) Close() error {
 // shut ends what boot began.
 func (d *Device) shut() error {
 	var errs []error
+	d.serving.Store(nil)
 	d.endSessions()
 	d.books.Store(nil)
 	if d.lock != nil {

@@ -28,7 +28,7 @@ func (d *Device) View() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v health %x epoch %d/%d life %d doc %x frozen %v rma %v gone %x intent %d cert %v",
 		d.state, d.health&^order.AuditBroken, d.latch.Epoch, s.OwnerEpoch(), s.Lifecycle(), d.doc.digest[:4],
-		flag(s, slotFrozen), flag(s, slotRMA), s.Slot(slotRevoked), s.Intent().Kind, len(s.Slot(slotCertificate)))
+		isSet(s, slotFrozen), isSet(s, slotRMA), s.Slot(slotRevoked), s.Intent().Kind, len(s.Slot(slotCertificate)))
 	for i := range d.pol.Authorities {
 		name := d.pol.Authorities[i].Name
 		fmt.Fprintf(&b, " %s %d/%d", name, d.counter(name, order.ClassRoot), d.counter(name, order.ClassOperate))
