@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -33,7 +34,7 @@ func Open(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, c *Config) (*D
 
 // start is a boot, or what follows an order to recover. Caller holds d.mu or owns d.
 func (d *Device) start(ctx context.Context) error {
-	d.health, d.why, d.state = 0, nil, policy.Deployed
+	d.health, d.why, d.state, d.orphan = 0, nil, policy.Deployed, nil
 	d.watch.last = d.set.Tick()
 	if err := d.findVault(ctx); err != nil {
 		return err
@@ -56,13 +57,9 @@ func (d *Device) start(ctx context.Context) error {
 
 // findVault opens the vault and completes what an earlier start left open. What
 // it cannot use it reports as degraded; an error is a context's.
-func (d *Device) findVault(ctx context.Context) error {
-	w, err := d.window(d.set.copies)
-	if err == nil {
-		d.copies, err = vault.NewCopies(w)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+func (d *Device) findVault(ctx context.Context) (err error) {
+	if d.copies, err = d.openCopies(); err != nil {
+		return err
 	}
 	if d.ks == nil {
 		d.fail(order.VaultLost, errors.New("no keystore"))
@@ -72,7 +69,7 @@ func (d *Device) findVault(ctx context.Context) error {
 		return d.failOrStop(ctx, order.VaultLost, fmt.Errorf("latch: %w", err))
 	}
 	if !d.latch.Set() {
-		return ErrNotProvisioned
+		return d.findOrphan(ctx)
 	}
 	if d.latch.Epoch > math.MaxUint32 {
 		d.fail(order.VaultLost, fmt.Errorf("latch: epoch %d", d.latch.Epoch))
@@ -91,6 +88,18 @@ func (d *Device) findVault(ctx context.Context) error {
 		return d.failOrStop(ctx, healthOf(err), err)
 	}
 	return nil
+}
+
+func (d *Device) openCopies() (*vault.Copies, error) {
+	w, err := d.window(d.set.copies)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	c, err := vault.NewCopies(w)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return c, nil
 }
 
 func (d *Device) openVault(ctx context.Context) error {
@@ -239,6 +248,8 @@ func (d *Device) salvage() {
 		}
 		if d.pol == nil || pol.Version > d.pol.Version {
 			d.pol, d.ring = pol, ring
+			// The set is what recovering must not write to.
+			d.doc = document{set: uint8(c.Set & 1), digest: sha256.Sum256(c.Bytes)}
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Device struct {
 	latch  keystore.Record
 	lock   *nanolock.Lock // nil: nothing can be served
 	vault  *vault.Vault   // nil if it is lost
+	orphan *orphan        // nil unless the vault is there and its latch is not
 	copies *vault.Copies
 	audit  *vault.AuditLog // nil if the policy has no area for it
 	ring   *order.Keyring  // nil if no policy could be believed

@@ -92,6 +92,9 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 		return err
 	}
 	next := keystore.Record{Root: ring.Root(), Epoch: uint64(v.Epoch)}
+	if err := d.adopt(ctx); err != nil {
+		return err
+	}
 	if err := d.rebuild(ctx, b.Policy, v, next, carry); err != nil {
 		return err
 	}
@@ -108,8 +111,7 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsage) (changes []vault.Change, err error) {
 	known := map[uint32]policy.Usage{}
 	rma := st == policy.RMA
-	if d.vault != nil {
-		s := d.vault.Snapshot()
+	if s, ok := d.remembered(); ok {
 		if policy.State(s.Lifecycle()) != st {
 			return nil, fmt.Errorf("%w: the device is in %v", ErrNotAllowed, policy.State(s.Lifecycle()))
 		}
@@ -136,6 +138,17 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 		changes = append(changes, vault.PutUsage(r.ID, vault.Usage(u)))
 	}
 	return append(changes, vault.SetLifecycle(uint8(st)), putFlag(slotRMA, rma)), nil
+}
+
+// remembered is what the vault that is given up says, if it can be read.
+func (d *Device) remembered() (vault.Snapshot, bool) {
+	switch {
+	case d.vault != nil:
+		return d.vault.Snapshot(), true
+	case d.orphan != nil && d.orphan.readable:
+		return d.orphan.state, true
+	}
+	return vault.Snapshot{}, false
 }
 
 // counted tells whether anything about a region is counted in some state.

@@ -64,6 +64,9 @@ func (d *Device) healthNow() order.Health {
 	if d.audit != nil && d.audit.Full() {
 		h |= order.AuditFull
 	}
+	if d.later != nil {
+		h |= order.AnchorAbsent // for now: an order waits for it
+	}
 	return h
 }
 
