@@ -60,8 +60,8 @@ type Config struct {
 	EKCert []byte
 	// Mend has Open define an index anew that is gone, instead of ErrReset. It is the
 	// operator's answer to a TPM that was tampered with, never what a start does by
-	// itself, and needs OwnerAuth. A new anchor begins beyond the highest count that
-	// the TPM ever had; a new latch reads as never set, also if one of its two indices
+	// itself, and needs OwnerAuth. A new anchor begins two steps beyond the highest count
+	// that the TPM ever had, where no vault is; a new latch reads as never set, also if one of its two indices
 	// was left. Neither says that the device is new: package device finds the
 	// anchor ahead of its vault, or a vault without its latch, and waits for its owner's
 	// order to recover. Keys that are gone stay ErrReset. An index that
