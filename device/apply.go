@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nanolock/nanolock/keystore"
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
 	"github.com/nanolock/nanolock/vault"
@@ -126,12 +127,21 @@ func (d *Device) record(ctx context.Context, a *accepted, effect func(context.Co
 	if errors.Is(err, vault.ErrPending) {
 		d.later = effect
 		d.tell(Event{Kind: EventAnchor, Err: err})
-		return fmt.Errorf("%w: recorded, it acts when the anchor answers: %w", ErrBusy, err)
+		return d.waits(err)
 	}
 	if err != nil {
 		return d.commitFailed(err)
 	}
 	return effect(ctx)
+}
+
+// waits is what a recorded order says whose anchor does not answer. One that was
+// reset never will.
+func (d *Device) waits(err error) error {
+	if errors.Is(err, keystore.ErrReset) {
+		return d.commitFailed(fmt.Errorf("%w: %w", vault.ErrAnchorAbsent, err))
+	}
+	return fmt.Errorf("%w: recorded, it acts when the anchor answers: %w", ErrBusy, err)
 }
 
 // commitFailed sorts what a commit may say.
@@ -165,7 +175,7 @@ func (d *Device) catchUp(ctx context.Context) error {
 	}
 	if err := d.vault.FinishAnchor(ctx); err != nil {
 		if errors.Is(err, vault.ErrPending) {
-			return fmt.Errorf("%w: %w", ErrBusy, err)
+			return d.waits(err)
 		}
 		return d.commitFailed(err)
 	}

@@ -324,7 +324,7 @@ func newStage(c sim.Config, sc scenario, fill int) (*stage, *world, error) {
 		return nil, nil, err
 	}
 	s := &stage{chip: newChip("cuts"), e: &engine{fill: fill, name: fmt.Sprintf("%s/%s/%d", c.Name, sc.name, fill), blank: c.Geometry.Erased}}
-	if s.Rig, err = rig.New(rig.Config{Memory: f, Keystore: s.chip, Device: *device.Remember(&device.Config{}), Blank: sc.blank}); err != nil {
+	if s.Rig, err = rig.New(rig.Config{Memory: f, Keystore: opened(s.chip), Device: *device.Remember(&device.Config{}), Blank: sc.blank}); err != nil {
 		return nil, nil, err
 	}
 	s.Flash = f

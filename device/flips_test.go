@@ -19,7 +19,7 @@ func provisioned(t testing.TB, c sim.Config, chip *chip) (*rig.Rig, *world, *dev
 	t.Helper()
 	f, err := sim.New(c)
 	ok(t, err)
-	r, err := rig.New(rig.Config{Memory: f, Keystore: chip, Device: *device.Remember(&device.Config{})})
+	r, err := rig.New(rig.Config{Memory: f, Keystore: opened(chip), Device: *device.Remember(&device.Config{})})
 	ok(t, err)
 	r.Flash = f
 	ok(t, r.Lifecycle(policy.Deployed))

@@ -445,7 +445,7 @@ func TestCertificate(t *testing.T) {
 // Wiping that fails is tried again, but not for everybody who delivers something.
 func TestWipeFails(t *testing.T) {
 	c := newChip("wipe")
-	r := deployed(t, rig.Config{Keystore: c, Device: *device.Remember(&device.Config{})})
+	r := deployed(t, rig.Config{Keystore: opened(c), Device: *device.Remember(&device.Config{})})
 	broken := true
 	c.at = func(op string, _ bool) error {
 		if op == "sign" && broken {

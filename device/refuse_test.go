@@ -274,8 +274,8 @@ func TestFailingKeystore(t *testing.T) {
 		},
 	}
 	for name, sign := range sc {
-		r := deployed(t, rig.Config{Keystore: newChip("failing"), Device: *device.Remember(&device.Config{})})
-		c := r.Config.Keystore.(*chip)
+		c := newChip("failing")
+		r := deployed(t, rig.Config{Keystore: opened(c), Device: *device.Remember(&device.Config{})})
 		msg, err := sign(r)
 		ok(t, err)
 		ok(t, r.Device.Close())

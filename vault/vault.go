@@ -249,3 +249,11 @@ func (v *Vault) Close() error {
 	v.j, v.refuse, v.pending = nil, ErrClosed, false
 	return err
 }
+
+// Abandon ends the vault as it is and writes nothing: for who is about to make
+// another one in its place, or has.
+func (v *Vault) Abandon() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.j, v.refuse, v.pending = nil, ErrClosed, false
+}
