@@ -54,20 +54,14 @@ var errWorn = errors.New("worn out")
 // worn is a part that stops erasing and programming where at is.
 type worn struct {
 	*sim.Flash
-	at   func(off int64) bool
-	from int // after so many operations there
+	at     func(off int64) bool
+	erases bool // all the same
 }
 
-func (w *worn) fails(off int64) bool {
-	if w.at == nil || !w.at(off) {
-		return false
-	}
-	w.from--
-	return w.from < 0
-}
+func (w *worn) fails(off int64) bool { return w.at != nil && w.at(off) }
 
 func (w *worn) Erase(off, n int64) error {
-	if w.fails(off) {
+	if w.fails(off) && !w.erases {
 		return errWorn
 	}
 	return w.Flash.Erase(off, n)
