@@ -10,6 +10,7 @@ import (
 
 // chain is a snapshot and the deltas behind it: a state and where it ends.
 type chain struct {
+	version byte // of all its records: a later library begins a chain of its own
 	state   state
 	seq     uint64
 	tag     tag // of the last snapshot or delta
@@ -47,17 +48,22 @@ type image struct {
 
 func (l *layout) read(block int) (*image, error) {
 	m := &image{data: make([]byte, l.slots*l.slot), lost: make([]bool, l.slots), last: -1}
+	for i := 0; i < l.slots; {
+		n, err := l.mem.ReadAt(m.data[i*l.slot:], l.off(block, i))
+		if i += min(max(n, 0)/l.slot, l.slots-i); err == nil {
+			break
+		}
+		if !errors.Is(err, nvm.ErrUncorrectable) || i == l.slots {
+			return nil, fmt.Errorf("vault: block %d slot %d: %w", block, i, err)
+		}
+		// n ends in front of the damaged unit; go on behind the slot that has it.
+		m.lost[i] = true
+		copy(m.data[i*l.slot:], l.full())
+		i++
+	}
 	blank := l.blank()
 	for i := range l.slots {
-		p := m.data[i*l.slot : (i+1)*l.slot]
-		_, err := l.mem.ReadAt(p, l.off(block, i))
-		switch {
-		case errors.Is(err, nvm.ErrUncorrectable):
-			m.lost[i], m.last = true, i
-			copy(p, l.full())
-		case err != nil:
-			return nil, fmt.Errorf("vault: block %d slot %d: %w", block, i, err)
-		case !bytes.Equal(p, blank):
+		if p := m.data[i*l.slot : (i+1)*l.slot]; m.lost[i] || !bytes.Equal(p, blank) {
 			m.last = i
 		}
 	}
@@ -89,7 +95,8 @@ func (j *journal) scan() (*found, error) {
 	return f, nil
 }
 
-// follow finds the chains of one block.
+// follow finds the chains of one block. The last one counts, whatever its
+// sequence: what a recovery could not retire stands in front of what it wrote.
 func (j *journal) follow(f *found, block int, m *image) error {
 	var c *chain
 	for i := 0; i <= m.last; {
@@ -115,38 +122,38 @@ func (j *journal) follow(f *found, block int, m *image) error {
 		default:
 			c = next
 			c.block, c.next = block, i
-			if f.best == nil || c.seq >= f.best.seq {
-				f.best = c
-			}
 		}
+	}
+	if c != nil && (f.best == nil || c.seq >= f.best.seq) {
+		f.best = c
 	}
 	return nil
 }
 
-// extend returns the chain c with r, nil if r does not continue it.
+// extend returns the chain c with r, which is c itself, changed, unless r begins
+// one; nil if r does not continue it, and then c is as it was.
 func (j *journal) extend(c *chain, r *record) (*chain, error) {
 	switch {
-	case r.version != Version || r.kind < typeSnapshot || r.kind > typeSettled:
+	case r.version > j.how.version || r.kind < typeSnapshot || r.kind > typeSettled:
 		return nil, ErrVersion
 	case r.kind == typeSnapshot:
-		c = &chain{state: state{}}
-	case c == nil || r.prev != c.tag:
+		c = &chain{version: r.version, state: state{}}
+	case c == nil || r.prev != c.tag || r.version != c.version:
 		return nil, nil
 	case r.kind == typeSettled:
 		if r.seq != c.seq {
 			return nil, nil
 		}
-		next := *c
-		next.settled = true
-		return &next, nil
+		c.settled = true
+		return c, nil
 	case r.seq != c.seq+1:
 		return nil, nil
 	}
-	next := &chain{state: c.state.clone(), seq: r.seq, tag: r.tag}
-	if err := next.state.patch(r.body); err != nil {
+	if err := c.state.patch(r.version, r.body); err != nil {
 		return nil, err
 	}
-	return next, nil
+	c.seq, c.tag, c.settled = r.seq, r.tag, false
+	return c, nil
 }
 
 // parse looks for a record that begins at a slot. nil: there is none of this

@@ -46,10 +46,11 @@ func newVault(mem nvm.NVM, key [32]byte, o Options) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{j: &journal{layout: l, seal: newSealer(key), epoch: o.Epoch, how: standard()}, anchor: o.Anchor}
+	v := &Vault{j: &journal{layout: l, epoch: o.Epoch, how: standard()}, anchor: o.Anchor}
 	if o.how != nil {
 		v.j.how = *o.how
 	}
+	v.j.seal = v.j.how.seal(key)
 	if v.limits, err = newLimits(l.body, o.Intent); err != nil {
 		return nil, err
 	}
