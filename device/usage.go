@@ -19,7 +19,7 @@ func (d *Device) persist(region uint32, want policy.Usage) (policy.Usage, error)
 		return policy.Usage{}, ErrDegraded
 	}
 	was := policy.Usage(v.Snapshot().Usage(region))
-	ahead := want
+	ahead := was.Join(want) // what was charged ahead stays charged
 	if want.Erases > was.Erases {
 		ahead.Erases += eraseChunk - 1
 	}
