@@ -20,6 +20,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(string) string
+	random   io.Reader // of new keys; nil is crypto/rand
 
 	json  bool
 	color string

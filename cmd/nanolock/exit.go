@@ -27,8 +27,8 @@ var exitCodes = []struct {
 	{exitOK, "ok", "all is well: the policy is valid, nothing got through"},
 	{exitFindings, "findings", "lint has something to say, an attack got through, an answer was not the expected one"},
 	{exitUsage, "usage", "a command, flag or argument that does not exist or does not fit"},
-	{exitInput, "input", "a policy, image or flash map was read and cannot be right"},
-	{exitIO, "io", "a file could not be read or written: missing, locked, a directory, a pipe"},
+	{exitInput, "input", "a policy, image, flash map or key was read and cannot be right"},
+	{exitIO, "io", "a file could not be read or written: missing, there already, locked, a directory, a pipe"},
 	{exitInternal, "internal", "a bug in nanolock; please report it"},
 	{exitInterrupted, "interrupted", "stopped by Ctrl-C or SIGTERM; nothing was changed"},
 }

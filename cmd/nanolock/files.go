@@ -16,8 +16,9 @@ import (
 
 // Bounds of what is read into memory.
 const (
-	maxImage = int64(1) << 30
-	maxMap   = int64(64) << 20 // a device tree, a layout
+	maxImage   = int64(1) << 30
+	maxMap     = int64(64) << 20 // a device tree, a layout
+	maxKeyFile = int64(32) << 10
 )
 
 // openFile opens a regular file for reading and never waits: a pipe without a

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,15 +37,16 @@ type result struct {
 
 // with is the world of a run.
 type with struct {
-	stdin string
-	env   map[string]string
-	ctx   context.Context
+	stdin  string
+	env    map[string]string
+	random io.Reader
+	ctx    context.Context
 }
 
 // do runs the program in this process.
 func (w with) do(args ...string) result {
 	var out, err bytes.Buffer
-	a := &app{in: strings.NewReader(w.stdin), out: &out, err: &err, env: func(k string) string { return w.env[k] }}
+	a := &app{in: strings.NewReader(w.stdin), out: &out, err: &err, env: func(k string) string { return w.env[k] }, random: w.random}
 	ctx := w.ctx
 	if ctx == nil {
 		ctx = context.Background()

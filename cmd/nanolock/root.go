@@ -19,6 +19,7 @@ image: what it attacks is a copy.`,
   nanolock policy import --mtdparts "$(cat /proc/cmdline)" --size 16MiB --granule 64KiB
   nanolock policy lint router.yaml
   nanolock map router.yaml --svg flash-map.svg
+  nanolock keygen alice                             a key for an owner, under a passphrase
   nanolock attack --policy router.yaml --image dump.bin`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -51,7 +52,7 @@ image: what it attacks is a copy.`,
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand())
+	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand(), a.keygenCommand(), a.keyCommand())
 	add("more", a.versionCommand(), a.completionCommand(root))
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), jsonTopic())
@@ -109,6 +110,8 @@ happens. Fields keep their names and meaning; new ones may be added.
   policy import   source, yaml, notes, [output]
   map             size, granule, state, pieces, bytes: {class: n}, [svg]
   attack          held, counts, policy, image, memory, size, notes, took, report
+  keygen          name, development, suite, id, thumbprints, public, files, protected
+  key show        file, name, development, suite, id, thumbprints, public
   attack --list   attacks: [{name, title, cwe, case, family}]
   version         version, go, revision
   completion      shell, script
