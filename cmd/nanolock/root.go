@@ -52,7 +52,8 @@ image: what it attacks is a copy.`,
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand(), a.keygenCommand(), a.keyCommand())
+	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand(), a.keygenCommand(), a.keyCommand(),
+		a.provisionCommand(), a.statusCommand(), a.orderCommand(), a.reportCommand(), a.decommissionCommand())
 	add("more", a.versionCommand(), a.completionCommand(root))
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), jsonTopic())
