@@ -124,7 +124,7 @@ func (a *app) showCertificate(c *cobra.Command, r *ending, certificate []byte) e
 		a.emit(v)
 		return nil
 	}
-	a.printVerdict(v)
+	a.printReport(v)
 	return nil
 }
 

@@ -25,11 +25,11 @@ func (a *app) reportCommand() *cobra.Command {
 	return c
 }
 
-// question is what was asked of "report verify".
-type question struct{ key, id, nonce, policy string }
+// inquiry is what was asked of "report verify".
+type inquiry struct{ key, id, nonce, policy string }
 
 func (a *app) reportVerifyCommand() *cobra.Command {
-	q := &question{}
+	q := &inquiry{}
 	c := &cobra.Command{
 		Use: "verify FILE", Short: "Verify a signed report or certificate, and read it",
 		Long: `Verifies the signature of a device's report by its public key, which provision has
@@ -89,7 +89,7 @@ type verdict struct {
 	Certificate  *certified           `json:"certificate,omitempty"`
 }
 
-func (a *app) reportVerify(c *cobra.Command, path string, q *question) error {
+func (a *app) reportVerify(c *cobra.Command, path string, q *inquiry) error {
 	if q.key == "" {
 		return usage("say --key DEVICE.pub, or the folder that has it", "the id alone verifies nothing: the device's public key is missing")
 	}
@@ -122,7 +122,7 @@ func (a *app) reportVerify(c *cobra.Command, path string, q *question) error {
 	if a.json {
 		a.emit(v)
 	} else {
-		a.printVerdict(v)
+		a.printReport(v)
 	}
 	if !v.Good {
 		return errFindings
@@ -131,7 +131,7 @@ func (a *app) reportVerify(c *cobra.Command, path string, q *question) error {
 }
 
 // judge says what is wrong with a report.
-func (q *question) judge(v *verdict, msg []byte, r *order.Report, p *policy.Policy, nonce []byte) error {
+func (q *inquiry) judge(v *verdict, msg []byte, r *order.Report, p *policy.Policy, nonce []byte) error {
 	key, err := q.find(r.Device)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (q *question) judge(v *verdict, msg []byte, r *order.Report, p *policy.Poli
 
 // find returns the key to verify with: the one that was named, or of a folder
 // that of the device.
-func (q *question) find(id order.DeviceID) (*cose.PublicKey, error) {
+func (q *inquiry) find(id order.DeviceID) (*cose.PublicKey, error) {
 	if !isDir(q.key) {
 		p, err := readPublic(q.key)
 		if err != nil {
@@ -213,7 +213,7 @@ func newVerdict(c *cobra.Command, path string, r *order.Report, p *policy.Policy
 	return v
 }
 
-func (a *app) printVerdict(v *verdict) {
+func (a *app) printReport(v *verdict) {
 	row := func(name, format string, args ...any) {
 		a.printf("%s %s\n", a.style.dim(pad(name, 9)), fmt.Sprintf(format, args...))
 	}
