@@ -22,7 +22,7 @@ const (
 )
 
 // documented are the packages of which every exported name has a comment.
-var documented = []string{".", "nvm", "policy", "cose", "attack", "nvmtest", "backend/...", "keystore/...", "vault"}
+var documented = []string{".", "nvm", "policy", "cose", "attack", "nvmtest", "backend/...", "keystore/...", "vault", "order", "device/...", "devicetest"}
 
 var licence = regexp.MustCompile(`(?i)\bcopyright\b|SPDX-License-Identifier|licensed under`)
 

@@ -18,8 +18,19 @@ type accepted struct {
 	spend vault.Change // its counter
 }
 
-// apply takes an order from bytes to its effect. Caller holds d.mu.
+// apply obeys an order or refuses it, and tells so. Caller holds d.mu.
 func (d *Device) apply(ctx context.Context, msg []byte) (order.Reply, error) {
+	r, err := d.obey(ctx, msg)
+	e := Event{Kind: EventAccepted, Order: r.Kind, Digest: r.Digest, Err: err, Text: kindText(r.Kind)}
+	if err != nil {
+		e.Kind = EventRefused
+	}
+	d.tell(e)
+	return r, err
+}
+
+// obey takes an order from bytes to its effect.
+func (d *Device) obey(ctx context.Context, msg []byte) (order.Reply, error) {
 	if d.degraded() || d.vault == nil {
 		return d.applyLost(ctx, msg)
 	}
@@ -98,12 +109,12 @@ func (d *Device) fresh(v *order.Verified) (vault.Change, error) {
 
 // record makes the order durable before it acts, with changes that belong to it.
 // Where the anchor did not answer, effect waits for it and ErrBusy is returned.
-func (d *Device) record(ctx context.Context, a *accepted, anchored bool, effect func(context.Context) error, changes ...vault.Change) error {
+func (d *Device) record(ctx context.Context, a *accepted, effect func(context.Context) error, changes ...vault.Change) error {
 	changes = append([]vault.Change{a.spend}, changes...)
 	changes = append(changes, putAudit(d.audit)...)
 	changes = append(changes, d.ledger.change(d.set.Tick())...)
 	commit := d.vault.Commit
-	if anchored && d.ks.Anchor() != nil {
+	if d.anchors(a.Kind) {
 		commit = d.vault.CommitAnchored
 	}
 	err := commit(ctx, changes...)
@@ -199,4 +210,12 @@ var codes = []struct {
 	{ErrBusy, order.Busy},
 	{ErrDegraded, order.Degraded}, {ErrClosed, order.Degraded},
 	{ErrFull, order.Full},
+}
+
+// kindText is empty for a message whose kind nobody could read.
+func kindText(k order.Kind) string {
+	if k == 0 {
+		return ""
+	}
+	return k.String()
 }

@@ -34,8 +34,12 @@ func Open(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, c *Config) (*D
 // start is a boot, or what follows an order to recover. Caller holds d.mu or owns d.
 func (d *Device) start(ctx context.Context) error {
 	d.health, d.why, d.state = 0, nil, policy.Deployed
+	d.watch.last = d.set.Tick()
 	if err := d.findVault(ctx); err != nil {
 		return err
+	}
+	if d.health&order.DevelopmentKeys != 0 && !d.set.Development {
+		return fmt.Errorf("%w: the policy has some, and the device is not opened for development", ErrDevelopment)
 	}
 	if err := d.serve(); err != nil {
 		return err
@@ -120,10 +124,10 @@ func (d *Device) load(ctx context.Context) error {
 	}
 	s := d.vault.Snapshot()
 	d.state = policy.State(s.Lifecycle())
-	if flag(s, slotRMA) {
+	if isSet(s, slotRMA) {
 		d.health |= order.WasRMA
 	}
-	if flag(s, slotFrozen) {
+	if isSet(s, slotFrozen) {
 		d.health |= order.Frozen
 	}
 	d.ledger.load(s, d.set.Tick())
@@ -137,7 +141,7 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%w: it names no policy", vault.ErrLost)
 	}
-	msg, err := d.copies.Get(ctx, int(doc.set), doc.digest)
+	msg, err := d.verbatim(ctx, doc)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -149,6 +153,25 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 		return fmt.Errorf("policy: %w: owner epoch %d", vault.ErrLost, v.Epoch)
 	}
 	return d.believe(pol, doc, revoked(s))
+}
+
+// verbatim reads a document and notes whether one of its copies is lost, for Scrub
+// to write it again.
+func (d *Device) verbatim(ctx context.Context, doc document) (msg []byte, err error) {
+	copies := 0
+	for c, err := range d.copies.All(ctx) {
+		if err == nil && c.Set == int(doc.set) && c.Digest == doc.digest {
+			msg = c.Bytes
+			copies++
+		}
+	}
+	if copies == 0 {
+		return d.copies.Get(ctx, int(doc.set), doc.digest) // which says why
+	}
+	if copies == 1 {
+		d.health |= order.CopyLost
+	}
+	return msg, nil
 }
 
 // believe makes p the policy that orders are held against.
@@ -182,6 +205,7 @@ func (d *Device) fail(h order.Health, err error) {
 	d.health |= h
 	d.why = append(d.why, err.Error())
 	d.later = nil
+	d.journal.Store(nil)
 	if h == order.VaultLost {
 		d.vault, d.ring, d.pol = nil, nil, nil
 	}
@@ -234,7 +258,9 @@ func (d *Device) serve() error {
 		p, st = readOnly(base), policy.Manufacturing
 	}
 	c := &nanolock.Config{State: st, OnDeny: d.denied, Persist: d.persist}
+	d.journal.Store(nil)
 	if !d.degraded() {
+		d.journal.Store(d.vault)
 		s := d.vault.Snapshot()
 		c.Usage = map[uint32]policy.Usage{}
 		for _, id := range s.Usages() {
@@ -251,6 +277,7 @@ func (d *Device) serve() error {
 		return d.serve()
 	}
 	d.lock = lock
+	d.serving.Store(lock)
 	if d.health&order.Frozen != 0 || d.degraded() {
 		lock.Freeze()
 	}

@@ -25,9 +25,6 @@ func (d *Device) Deliver(ctx context.Context, msg []byte) (reply []byte, err err
 	r.Type, r.Code = req.Type, CodeOf(err)
 	if err != nil {
 		r = order.Reply{Type: req.Type, Code: r.Code, Detail: detail(err), Kind: r.Kind, Digest: r.Digest}
-		d.tell(Event{Kind: EventRefused, Err: err, Order: r.Kind, Digest: r.Digest})
-	} else if req.Type == order.ReqDeliver {
-		d.tell(Event{Kind: EventAccepted, Order: r.Kind, Digest: r.Digest, Text: r.Kind.String()})
 	}
 	out, merr := r.MarshalBinary()
 	return out, errors.Join(err, merr)

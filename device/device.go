@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/cose"
@@ -43,6 +44,10 @@ type Device struct {
 	health order.Health
 	why    []string
 	later  func(context.Context) error // the effect that an anchor holds up
+
+	// What a host's access or the operator's freeze needs without waiting for mu.
+	serving atomic.Pointer[nanolock.Lock]
+	journal atomic.Pointer[vault.Vault] // nil while nothing may be charged
 
 	sessions map[order.SessionID]*session
 	live     uint64 // orders of class live that were accepted in this boot
@@ -132,6 +137,8 @@ func (d *Device) Close() error {
 // shut ends what boot began.
 func (d *Device) shut() error {
 	var errs []error
+	d.serving.Store(nil)
+	d.journal.Store(nil)
 	d.endSessions()
 	if d.lock != nil {
 		errs = append(errs, d.lock.Close())

@@ -54,7 +54,7 @@ func (d *Device) grant(ctx context.Context, a *accepted) (*order.SessionID, erro
 	}
 	// A grant that waits for its anchor is not opened later: who sent it is gone.
 	nothing := func(context.Context) error { return nil }
-	if err := d.record(ctx, a, d.bucket.take(d.ks, d.set.Tick()), nothing); err != nil {
+	if err := d.record(ctx, a, nothing); err != nil {
 		return nil, err
 	}
 	h, err := d.lock.Checked(rights, check)
@@ -201,10 +201,9 @@ const day = 24 * 60 * 60
 
 // take tells whether an order of class operate is anchored now. A start begins
 // with a quarter of a day's budget, so that restarts do not buy more.
-func (b *bucket) take(ks interface{ Anchor() keystore.Anchor }, now uint64) bool {
-	a := ks.Anchor()
+func (b *bucket) take(a keystore.Anchor, now uint64) bool {
 	if a == nil {
-		return false
+		return true // it is gone, and the commit will say so
 	}
 	per := float64(a.Budget().PerDay)
 	if per == 0 {

@@ -35,7 +35,7 @@ func (d *Device) changePolicy(ctx context.Context, a *accepted) error {
 		return err
 	}
 	gone := stillNamed(p, revoked(d.vault.Snapshot()))
-	return d.record(ctx, a, true, func(context.Context) error {
+	return d.record(ctx, a, func(context.Context) error {
 		if err := d.believe(p, doc, gone); err != nil {
 			return err
 		}
@@ -108,14 +108,14 @@ func (d *Device) changeLifecycle(ctx context.Context, a *accepted) ([]byte, erro
 		return nil, fmt.Errorf("%w: put a policy without them first", ErrDevelopment)
 	}
 	if to == policy.Deployed {
-		return nil, d.record(ctx, a, true, func(context.Context) error {
+		return nil, d.record(ctx, a, func(context.Context) error {
 			d.state = to
 			return d.enforce()
 		}, vault.SetLifecycle(uint8(to)))
 	}
 	in := intent{kind: intentLifecycle, doc: d.doc, state: b.State, digest: a.Digest}
 	var certificate []byte
-	err := d.record(ctx, a, true, func(ctx context.Context) (err error) {
+	err := d.record(ctx, a, func(ctx context.Context) (err error) {
 		certificate, err = d.handOver(ctx, in)
 		return err
 	}, vault.OpenIntent(in.record()))
@@ -140,7 +140,7 @@ func (d *Device) thaw(ctx context.Context, a *accepted) error {
 	if d.health&order.Frozen == 0 {
 		return fmt.Errorf("%w: the device is not frozen", ErrNotAllowed)
 	}
-	return d.record(ctx, a, d.bucket.take(d.ks, d.set.Tick()), func(context.Context) error {
+	return d.record(ctx, a, func(context.Context) error {
 		d.health &^= order.Frozen
 		return d.enforce()
 	}, putFlag(slotFrozen, false))
@@ -154,7 +154,7 @@ func (d *Device) void(ctx context.Context, a *accepted) error {
 	}
 	nothing := func(context.Context) error { return nil }
 	if b.Class == order.ClassAudit {
-		return d.record(ctx, a, true, func(ctx context.Context) error { return d.acknowledge(ctx, b.To) })
+		return d.record(ctx, a, func(ctx context.Context) error { return d.acknowledge(ctx, b.To) })
 	}
 	key, own := d.counterKey(b.Authority, b.Class), d.counterKey(a.Authority, a.Kind.Class())
 	if !d.known(b.Authority) {
@@ -166,12 +166,12 @@ func (d *Device) void(ctx context.Context, a *accepted) error {
 			return fmt.Errorf("%w: void to %d", ErrStale, b.To)
 		}
 		a.spend = vault.RaiseCounter(own, b.To)
-		return d.record(ctx, a, true, nothing)
+		return d.record(ctx, a, nothing)
 	}
 	if now := s.Counter(key); b.To <= now || b.To-now > vault.MaxStep {
 		return fmt.Errorf("%w: void to %d, the counter is at %d", ErrStale, b.To, now)
 	}
-	return d.record(ctx, a, true, nothing, vault.RaiseCounter(key, b.To))
+	return d.record(ctx, a, nothing, vault.RaiseCounter(key, b.To))
 }
 
 func (d *Device) known(authority string) bool {

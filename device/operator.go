@@ -12,13 +12,16 @@ import (
 // here. The freeze holds at once; an error means that it may not outlive a
 // restart. It is written once, however often it is called.
 func (d *Device) Freeze(ctx context.Context) error {
+	if l := d.serving.Load(); l != nil {
+		l.Freeze() // at once, whatever the keystore is busy with
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.set == nil || d.closed {
 		return ErrClosed
 	}
 	if d.lock != nil {
-		d.lock.Freeze()
+		d.lock.Freeze() // an order may have put other rules in force meanwhile
 	}
 	if d.health&order.Frozen != 0 {
 		return nil
@@ -57,12 +60,11 @@ func (d *Device) Scrub(ctx context.Context, maxBytes int64) error {
 	if err := d.usable(); err != nil {
 		return err
 	}
-	repaired, err := d.copies.Repair(ctx, int(d.doc.set), d.doc.digest)
-	if err != nil {
+	if err := d.copies.Repair(ctx, int(d.doc.set), d.doc.digest); err != nil {
 		d.health |= order.CopyLost
 		return fmt.Errorf("device: copies: %w", err)
 	}
-	if repaired {
+	if d.health&order.CopyLost != 0 {
 		d.tell(Event{Kind: EventRepaired})
 	}
 	d.health &^= order.CopyLost

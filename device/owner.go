@@ -32,7 +32,7 @@ func (d *Device) changeKeys(ctx context.Context, a *accepted) error {
 	if len(gone) > maxRevoked {
 		return fmt.Errorf("%w: %d keys are revoked at most; a policy without them makes room", ErrFull, maxRevoked)
 	}
-	return d.record(ctx, a, true, func(context.Context) error {
+	return d.record(ctx, a, func(context.Context) error {
 		if err := d.believe(d.pol, d.doc, gone); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error
 	}
 	in := intent{kind: intentOwner, doc: doc, root: ring.Root(), epoch: v.Epoch, digest: a.Digest}
 	gone := stillNamed(pol, revoked(d.vault.Snapshot()))
-	return d.record(ctx, a, true, func(ctx context.Context) error {
+	return d.record(ctx, a, func(ctx context.Context) error {
 		d.endSessions()
 		if err := d.nextOwner(ctx, in, v.Fresh.Counter, gone); err != nil {
 			return err

@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math"
 
@@ -115,7 +116,7 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 		for _, id := range s.Usages() {
 			known[id] = policy.Usage(s.Usage(id))
 		}
-		rma = rma || flag(s, slotRMA)
+		rma = rma || isSet(s, slotRMA)
 	}
 	for _, u := range told {
 		if u.Mark > math.MaxInt64 {
@@ -170,10 +171,10 @@ func (d *Device) rebuild(ctx context.Context, msg []byte, v *order.Verified, nex
 	if err != nil {
 		return fmt.Errorf("device: %w", err)
 	}
+	// An anchor that is gone for good must not keep the owner out: the vault goes
+	// on without, and reports say so.
 	counter := vault.RaiseCounter(key, max(v.Fresh.Counter, 1))
-	if d.ks.Anchor() != nil {
-		err = jv.CommitAnchored(ctx, counter)
-	} else {
+	if err = jv.CommitAnchored(ctx, counter); errors.Is(err, vault.ErrAnchorAbsent) {
 		err = jv.Commit(ctx, counter)
 	}
 	if err == nil {

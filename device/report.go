@@ -83,7 +83,7 @@ func (d *Device) claimPolicy(ctx context.Context, r *order.Report) error {
 			continue
 		}
 		m, ok := d.measured[p.ID]
-		if !ok {
+		if !ok || !d.stable(p) {
 			if m, err = d.measure(ctx, p); err != nil {
 				return err
 			}
@@ -94,12 +94,21 @@ func (d *Device) claimPolicy(ctx context.Context, r *order.Report) error {
 	return nil
 }
 
-// measurable regions are those that no host may change.
+// measurable regions are those that no host may change, those that boot, and the
+// confidential ones.
 func (d *Device) measurable(r *policy.Region) bool {
-	a := r.AccessIn(d.state)
-	fixed := func(x policy.Rule) bool { return x.Mode == policy.Never || x.Mode == policy.Grant }
-	return r.Confidential || r.Boot || fixed(a.Write) && fixed(a.Erase)
+	return r.Confidential || r.Boot || d.fixed(r)
 }
+
+// fixed regions change by a grant alone.
+func (d *Device) fixed(r *policy.Region) bool {
+	a := r.AccessIn(d.state)
+	granted := func(x policy.Rule) bool { return x.Mode == policy.Never || x.Mode == policy.Grant }
+	return granted(a.Write) && granted(a.Erase)
+}
+
+// stable regions are as they were measured: nobody can write there now.
+func (d *Device) stable(r *policy.Region) bool { return d.fixed(r) && len(d.sessions) == 0 }
 
 // measure digests a region's content; that of a confidential one with a key that
 // never leaves the device, so that nobody can guess it from the digest.

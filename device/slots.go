@@ -46,7 +46,7 @@ func putFlag(slot uint16, on bool) vault.Change {
 	return vault.PutSlot(slot, nil).Owner()
 }
 
-func flag(s vault.Snapshot, slot uint16) bool {
+func isSet(s vault.Snapshot, slot uint16) bool {
 	p := s.Slot(slot)
 	return len(p) == 1 && p[0] == 1
 }

@@ -10,11 +10,12 @@ import (
 )
 
 // persist makes a region's usage durable before the access that needs it. It is
-// called by the lock while a program or an erase waits, and charges ahead, so that
+// called by the lock while a program or an erase waits, so it takes no mutex of d,
+// and charges ahead, so that
 // the journal wears less than what it counts. Nothing is refunded.
 func (d *Device) persist(region uint32, want policy.Usage) (policy.Usage, error) {
-	v := d.vault
-	if v == nil || d.degraded() {
+	v := d.journal.Load()
+	if v == nil {
 		return policy.Usage{}, ErrDegraded
 	}
 	was := policy.Usage(v.Snapshot().Usage(region))

@@ -6,15 +6,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
-	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/nanolock/nanolock/cose"
-	"github.com/nanolock/nanolock/internal/cbor"
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
@@ -44,6 +43,9 @@ func private(a cose.Alg, n byte) crypto.Signer {
 	}
 	return cose.NewMLDSA65(&seed)
 }
+
+// noHash has Ed25519 sign the message itself.
+const noHash = crypto.Hash(0)
 
 var signers sync.Map
 
@@ -300,4 +302,13 @@ func sealed(t testing.TB, payload []byte, d cose.Domain, who ...*cose.Signer) []
 	return b
 }
 
-var _ = []any{sha256.Sum256, slices.Clone[[]byte], cbor.Valid}
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatalf("%s: %v", s, err)
+	}
+	return b
+}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }

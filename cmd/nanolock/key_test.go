@@ -71,7 +71,7 @@ func TestKeyInPolicy(t *testing.T) {
 	for _, args := range [][]string{
 		{"keygen", "alice"}, {"keygen", "b \"c\" Ä", "--suite", "esp256+ml-dsa-65", "--development"}, {"keygen", "d", "--suite", "ml-dsa-65"},
 	} {
-		r := in(t, dir, with{env: map[string]string{passphraseVariable: "pass phrase"}}, args...)
+		r := in(t, dir, with{}, append(args, "--no-passphrase")...)
 		_, yaml, ok := strings.Cut(r.out, "\nauthorities:\n")
 		if r.code != 0 || !ok {
 			t.Fatalf("%v: exit code %d, %q", args, r.code, r.err)
@@ -85,7 +85,7 @@ func TestKeyInPolicy(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 		got := p.Authorities[0].Keys[0]
-		k, err := keyfile.Load(filepath.Join(dir, args[1]+".key"), []byte("pass phrase"))
+		k, err := keyfile.Load(filepath.Join(dir, args[1]+".key"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

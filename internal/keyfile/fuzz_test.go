@@ -34,6 +34,7 @@ func FuzzParse(f *testing.F) {
 
 // FuzzSealed: whatever passes is within the bounds.
 func FuzzSealed(f *testing.F) {
+	fullCost(f)
 	sealed, err := seal([]byte("key"), []byte("p"))
 	must(f, err)
 	f.Add(sealed)
@@ -46,7 +47,7 @@ func FuzzSealed(f *testing.F) {
 			return
 		}
 		p := e.Algorithm.Params.KDF.Params
-		if p.Iterations < minIterations || p.Iterations > maxIterations || len(p.Salt) < 8 || len(e.Data)%16 != 0 || len(e.Data) == 0 {
+		if p.Iterations < iterations || p.Iterations > maxIterations || len(p.Salt) < 8 || len(e.Data)%16 != 0 || len(e.Data) == 0 {
 			t.Errorf("let pass: %d iterations, %d bytes of salt, %d of data", p.Iterations, len(p.Salt), len(e.Data))
 		}
 	})

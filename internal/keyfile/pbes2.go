@@ -10,8 +10,8 @@ import (
 	"encoding/asn1"
 )
 
-// Work of PBKDF2. What is written has minIterations, which is also the least that is
-// taken: a file with less would not resist guessing. OWASP's Password Storage Cheat
+// Work of PBKDF2. A file with less than minIterations would not resist guessing, and is
+// refused. OWASP's Password Storage Cheat
 // Sheet (2023) gives 600 000 for HMAC-SHA-256. More than maxIterations, about two
 // seconds, nobody may ask for.
 const (
@@ -21,6 +21,9 @@ const (
 	saltLen = 16 // RFC 8018 §4.1 wants 8 at least
 	keyLen  = 32
 )
+
+// iterations is what is written, and the least that is taken. Only tests change it.
+var iterations = minIterations
 
 // Object identifiers of RFC 8018 appendix C and NIST's AES.
 var (
@@ -69,7 +72,7 @@ func seal(der, passphrase []byte) ([]byte, error) {
 	var e encryptedPrivateKeyInfo
 	k, c := &e.Algorithm.Params.KDF, &e.Algorithm.Params.Cipher
 	e.Algorithm.OID, k.OID, c.OID = oidPBES2, oidPBKDF2, oidAES256CBC
-	k.Params = pbkdf2Params{Salt: make([]byte, saltLen), Iterations: minIterations,
+	k.Params = pbkdf2Params{Salt: make([]byte, saltLen), Iterations: iterations,
 		PRF: pkix.AlgorithmIdentifier{Algorithm: oidHMACSHA256, Parameters: asn1.NullRawValue}}
 	c.IV = make([]byte, aes.BlockSize)
 	rand.Read(k.Params.Salt)
@@ -100,8 +103,8 @@ func parseSealed(der []byte) (*encryptedPrivateKeyInfo, error) {
 	case !e.Algorithm.OID.Equal(oidPBES2), !k.OID.Equal(oidPBKDF2), !p.PRF.Algorithm.Equal(oidHMACSHA256),
 		!c.OID.Equal(oidAES256CBC), p.KeyLength != 0 && p.KeyLength != keyLen:
 		return nil, refuse(ErrMalformed, "encrypted otherwise than by PBES2 with PBKDF2, HMAC-SHA-256 and AES-256-CBC")
-	case p.Iterations < minIterations:
-		return nil, refuse(ErrMalformed, "%d iterations are less than %d", p.Iterations, minIterations)
+	case p.Iterations < iterations:
+		return nil, refuse(ErrMalformed, "%d iterations are less than %d", p.Iterations, iterations)
 	case p.Iterations > maxIterations:
 		return nil, refuse(ErrMalformed, "%d iterations are more than %d", p.Iterations, maxIterations)
 	case len(p.Salt) < 8 || len(p.Salt) > 64 || len(c.IV) != aes.BlockSize || len(e.Data) == 0 || len(e.Data)%aes.BlockSize != 0:

@@ -270,6 +270,7 @@ func TestConfig(t *testing.T) {
 	}
 	bare.Reopen = func(testing.TB, keystore.Keystore) keystore.Keystore { return none }
 	mustFail(t, bare, "reopen", false)
+	mustFail(t, bare, "destroy", false)
 }
 
 // mustFail runs the named check and wants a failure that quotes the contract.

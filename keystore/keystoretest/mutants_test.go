@@ -296,6 +296,19 @@ var mutants = []row{
 		}
 	}},
 	{"destroys nothing", "destroy", func(m *mutant) { m.destroy = func(context.Context) error { return nil } }},
+	{"owner not taken", "destroy", func(m *mutant) {
+		m.set = func(context.Context, keystore.Record) error { return errOther }
+	}},
+	{"latch unreadable", "destroy", func(m *mutant) {
+		m.read = func(context.Context) (keystore.Record, error) { return keystore.Record{}, errOther }
+	}},
+	{"anchor unreadable", "destroy", func(m *mutant) {
+		m.count = func(context.Context) (uint64, error) { return 0, errOther }
+	}},
+	{"no close after destroy", "destroy", func(m *mutant) {
+		mortal(m)
+		m.close = func() error { return errOther }
+	}},
 	{"destroy fails", "destroy", func(m *mutant) { m.destroy = func(context.Context) error { return errOther } }},
 	{"destroys the keys alone", "destroy", func(m *mutant) {
 		mortal(m)
