@@ -13,6 +13,7 @@ import (
 
 	"github.com/nanolock/nanolock/cose"
 	"github.com/nanolock/nanolock/internal/ownerfiles"
+	"github.com/nanolock/nanolock/keystore"
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
 )
@@ -65,6 +66,11 @@ func (a *app) decommission(c *cobra.Command, r *ending) (err error) {
 	}
 	wipe()
 	b, err := a.open(c.Context(), &r.desk)
+	if errors.Is(err, keystore.ErrAbsent) { // a run was cut behind the end of the secret
+		if certificate := a.leftBehind(c.Context(), &r.desk); certificate != nil {
+			return errors.Join(writeFile(r.certificate, certificate, r.image), a.showCertificate(c, r, certificate))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -73,7 +79,7 @@ func (a *app) decommission(c *cobra.Command, r *ending) (err error) {
 			err = e
 		}
 	}()
-	certificate, err := b.Certificate(c.Context()) // of a run that was cut
+	certificate, err := b.Certificate(c.Context()) // of a run that was cut before it
 	if err != nil {
 		if err := a.confirm(c.Context(), r, b); err != nil {
 			return err
@@ -89,6 +95,34 @@ func (a *app) decommission(c *cobra.Command, r *ending) (err error) {
 		return err
 	}
 	return a.showCertificate(c, r, certificate)
+}
+
+// leftBehind is the certificate in the image of a device whose secret is gone, if
+// the key beside the image verifies it; nil otherwise.
+func (a *app) leftBehind(ctx context.Context, d *desk) []byte {
+	u, err := a.unit(d)
+	if err != nil {
+		return nil
+	}
+	key, err := readPublic(d.image + ownerfiles.PublicSuffix)
+	if err != nil {
+		return nil
+	}
+	mem, err := openImage(d.image, u.Geometry(), true)
+	if err != nil {
+		return nil
+	}
+	defer mem.Close()
+	list, _ := ownerfiles.Documents(ctx, mem, u.Vault) // one that does not read is none
+	for _, f := range list {
+		if f.Certificate == nil {
+			continue
+		}
+		if r, err := order.OpenReport(f.Bytes, key.Key, nil); err == nil && r.Certificate != nil {
+			return f.Bytes
+		}
+	}
+	return nil
 }
 
 // end orders it.

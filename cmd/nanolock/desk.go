@@ -189,7 +189,7 @@ var refusals = []struct {
 	{nvm.ErrReadOnly, exitIO, "make the image writable: a device writes to its flash"},
 	{nvm.ErrGeometry, exitInput, "see --erase-size and --program-size"},
 	{errors.ErrUnsupported, exitIO, "images are opened on Linux alone"},
-	{keystore.ErrAbsent, exitIO, "name it with --keystore; a new device gets one from nanolock provision --create"},
+	{keystore.ErrAbsent, exitIO, "name it with --keystore; a new device gets one from nanolock provision --create, and a decommissioned one has none any more"},
 	{keystore.ErrExposed, exitInput, "chmod 600 the file and its latch, and keep them in a folder that nobody else can write"},
 	{keystore.ErrExists, exitIO, "leave --create away, or name another file"},
 	{keystore.ErrCorrupt, exitInput, "restore it from a backup"},

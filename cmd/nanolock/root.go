@@ -53,7 +53,7 @@ image: what it attacks is a copy.`,
 		}
 	}
 	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand(), a.keygenCommand(), a.keyCommand(),
-		a.provisionCommand(), a.statusCommand(), a.orderCommand(), a.reportCommand(), a.decommissionCommand())
+		a.provisionCommand(), a.statusCommand(), a.orderCommand(), a.reportCommand(), a.inspectCommand(), a.decommissionCommand())
 	add("more", a.versionCommand(), a.completionCommand(root))
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), jsonTopic())
