@@ -230,8 +230,14 @@ func deviceFailure(where string, err error) error {
 	}
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
-			return &failure{r.code, where, bare(err), r.hint}
+			return &failure{r.code, where, shortened{err}, r.hint}
 		}
 	}
-	return &failure{exitIO, where, bare(err), ""}
+	return &failure{exitIO, where, shortened{err}, ""}
 }
+
+// shortened is an error that does not name its file twice.
+type shortened struct{ error }
+
+func (s shortened) Error() string { return bare(s.error).Error() }
+func (s shortened) Unwrap() error { return s.error }
