@@ -113,7 +113,7 @@ func (a *app) leftBehind(ctx context.Context, d *desk) []byte {
 		return nil
 	}
 	defer mem.Close()
-	list, _ := ownerfiles.Documents(ctx, mem, u.Vault) // one that does not read is none
+	list, _ := ownerfiles.Documents(ctx, mem, u.Vault.Span()) // one that does not read is none
 	for _, f := range list {
 		if f.Certificate == nil {
 			continue
@@ -153,7 +153,10 @@ func (a *app) showCertificate(c *cobra.Command, r *ending, certificate []byte) e
 		return deviceFailure(r.certificate, err)
 	}
 	v := newVerdict(c, r.certificate, rep, nil)
-	v.Verified, v.Good = true, true
+	v.Verified, v.Good = true, ownerfiles.Healthy(rep.Health)
+	if !v.Good {
+		v.Why = append(v.Why, "the device was not healthy at its end")
+	}
 	if a.json {
 		a.emit(v)
 		return nil

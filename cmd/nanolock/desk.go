@@ -109,7 +109,7 @@ func (a *app) open(ctx context.Context, d *desk) (*bench, error) {
 		b.close()
 		return nil, err
 	}
-	b.Device, err = device.Open(ctx, b.mem, b.keys, ownerfiles.Rehearse(u.Vault, d.development))
+	b.Device, err = device.Open(ctx, b.mem, b.keys, ownerfiles.Rehearse(u.Vault.Span(), d.development))
 	if err != nil {
 		b.close()
 		return nil, deviceFailure(d.image, err)

@@ -60,7 +60,7 @@ type found struct {
 	document
 	File        string              `json:"file"`
 	Size        int64               `json:"size"`
-	Vault       nvm.Span            `json:"vault"`
+	Vault       ownerfiles.Extent   `json:"vault"`
 	PolicyFrom  string              `json:"policy_from"` // whose regions are shown
 	Regions     []ownerfiles.Place  `json:"regions"`
 	Documents   []*ownerfiles.Found `json:"documents"`
@@ -84,7 +84,7 @@ func (a *app) inspect(c *cobra.Command, r *inspecting) error {
 		return badInput(r.image, err, "say --erase-size and --program, or --policy")
 	}
 	f := &found{document: newDocument(c.CommandPath()), File: r.image, Size: int64(len(image)), Vault: u.Vault, Regions: []ownerfiles.Place{}, Notes: []string{}}
-	if f.Documents, err = ownerfiles.Documents(c.Context(), mem, u.Vault); errors.Is(err, device.ErrConfig) {
+	if f.Documents, err = ownerfiles.Documents(c.Context(), mem, u.Vault.Span()); errors.Is(err, device.ErrConfig) {
 		return badInput(r.image, err, "say --vault OFF+LEN, --erase-size, or --policy")
 	} else if err != nil {
 		f.Notes = append(f.Notes, "a copy could not be read: "+err.Error())
@@ -101,6 +101,7 @@ func (a *app) inspect(c *cobra.Command, r *inspecting) error {
 	for _, x := range f.Documents {
 		if x.Certificate != nil {
 			f.Certificate = newVerdict(c, r.image, x.Certificate, p)
+			f.Notes = append(f.Notes, "the certificate was read and not verified: nanolock decommission keeps it in a file for nanolock report verify")
 		}
 	}
 	if err := r.start(c.Context(), f, mem, u); err != nil {
@@ -143,8 +144,8 @@ func (a *app) described(r *inspecting, size int64) (p *policy.Policy, u *ownerfi
 			return nil, nil, err
 		}
 	}
-	if u.Vault == (nvm.Span{}) { // what device.Config means by it
-		u.Vault = nvm.Span{Off: max(size-64<<10, 0), Len: min(64<<10, size)}
+	if u.Vault == (ownerfiles.Extent{}) { // what device.Config means by it
+		u.Vault = ownerfiles.Extent{Off: max(size-64<<10, 0), Len: min(64<<10, size)}
 	}
 	return p, u, nil
 }
@@ -163,14 +164,14 @@ func (r *inspecting) beside() (*ownerfiles.Unit, error) {
 	return u, nil
 }
 
-func parseSpan(s string) (nvm.Span, error) {
+func parseSpan(s string) (ownerfiles.Extent, error) {
 	off, length, ok := strings.Cut(s, "+")
 	o, err1 := parseSize(off)
 	n, err2 := parseSize(length)
 	if !ok || err1 != nil || err2 != nil || n == 0 {
-		return nvm.Span{}, usage("write 0xfc0000+256KiB", "--vault %q is no OFF+LEN", s)
+		return ownerfiles.Extent{}, usage("write 0xfc0000+256KiB", "--vault %q is no OFF+LEN", s)
 	}
-	return nvm.Span{Off: o, Len: n}, nil
+	return ownerfiles.Extent{Off: o, Len: n}, nil
 }
 
 // dump is an image in memory, that can be started like a device.
@@ -193,7 +194,7 @@ func (r *inspecting) start(ctx context.Context, f *found, mem nvm.NVM, u *ownerf
 		return deviceFailure(r.keystore, err)
 	}
 	defer ks.Close()
-	dev, err := device.Open(ctx, mem, ownerfiles.Rehearsal(ks), ownerfiles.Rehearse(u.Vault, false))
+	dev, err := device.Open(ctx, mem, ownerfiles.Rehearsal(ks), ownerfiles.Rehearse(u.Vault.Span(), false))
 	if errors.Is(err, device.ErrNotProvisioned) {
 		f.Notes = append(f.Notes, "the keystore's device was never provisioned")
 		return nil

@@ -36,6 +36,9 @@ func (a *app) orderSign(c *cobra.Command, path, out, pol string, p *people) erro
 	if len(p.keys) == 0 {
 		return usage("say --key FILE.key", "nobody signs")
 	}
+	if err := p.check(); err != nil {
+		return err
+	}
 	m, _, err := readMessage(path)
 	if err != nil {
 		return err

@@ -167,7 +167,8 @@ func anonymous(s string) string {
 		}
 		return seen[x]
 	})
-	return regexp.MustCompile(`"seconds": ?[0-9.e-]+`).ReplaceAllString(s, `"seconds":0`)
+	s = regexp.MustCompile(`"(seconds|uptime)":( ?)[0-9][0-9.e-]*`).ReplaceAllString(s, `"$1":${2}0`)
+	return regexp.MustCompile(`\d+ s after the start`).ReplaceAllString(s, "0 s after the start")
 }
 
 // The whole story with files, as docs tell it.

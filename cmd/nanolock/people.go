@@ -34,8 +34,8 @@ func (a *app) signers(ctx context.Context, p *people) (list []*cose.Signer, wipe
 			k.Wipe()
 		}
 	}
-	if n := len(p.passphrases); n > 1 && n != len(p.keys) {
-		return nil, nil, usage("give one for all keys, or one for each", "%d passphrase files for %d keys", n, len(p.keys))
+	if err := p.check(); err != nil {
+		return nil, nil, err
 	}
 	given := map[string][]byte{}
 	defer func() {
@@ -55,6 +55,13 @@ func (a *app) signers(ctx context.Context, p *people) (list []*cose.Signer, wipe
 	return list, wipe, nil
 }
 
+func (p *people) check() error {
+	if n := len(p.passphrases); n > 1 && n != len(p.keys) {
+		return usage("give one for all keys, or one for each", "%d passphrase files for %d keys", n, len(p.keys))
+	}
+	return nil
+}
+
 // source is where the passphrase of key i comes from; "" is environment or terminal.
 func (p *people) source(i int) string {
 	switch len(p.passphrases) {
@@ -71,6 +78,9 @@ func (p *people) source(i int) string {
 func (a *app) openKey(ctx context.Context, path, source string, given map[string][]byte) (*keyfile.Key, error) {
 	if _, err := readFile(path, maxKeyFile); err != nil {
 		return nil, err
+	}
+	if filepath.Ext(path) == ".pub" {
+		return nil, badInput(path, errors.New("it is the public key, which signs nothing"), "name the .key file beside it")
 	}
 	k, err := keyfile.Load(path, nil) // one without passphrase
 	if errors.Is(err, keyfile.ErrPassphrase) {

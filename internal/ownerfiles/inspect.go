@@ -19,12 +19,12 @@ import (
 
 // Place is a region or hidden area of an image.
 type Place struct {
-	ID     uint32   `json:"id"`
-	Name   string   `json:"name"`
-	Kind   string   `json:"kind"` // region, or what a hidden area is for
-	Span   nvm.Span `json:"span"`
-	Erased bool     `json:"erased"` // it holds nothing
-	Digest string   `json:"digest"`
+	ID     uint32 `json:"id"`
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // region, or what a hidden area is for
+	Span   Extent `json:"span"`
+	Erased bool   `json:"erased"` // it holds nothing
+	Digest string `json:"digest"`
 }
 
 // Found is a document that lies verbatim in an image.
@@ -139,7 +139,7 @@ func Places(ctx context.Context, mem nvm.NVM, p *policy.Policy) ([]Place, error)
 	list := []Place{}
 	add := func(id uint32, name, kind string, s nvm.Span) error {
 		digest, erased, err := digestOf(ctx, mem, s)
-		list = append(list, Place{id, name, kind, s, erased, hex.EncodeToString(digest[:])})
+		list = append(list, Place{id, name, kind, Extent(s), erased, hex.EncodeToString(digest[:])})
 		return err
 	}
 	for i := range p.Map {

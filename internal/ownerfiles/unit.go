@@ -33,8 +33,17 @@ type Unit struct {
 	ProgramSize int64       `json:"unit"`
 	Program     nvm.Program `json:"program"` // as package nvm numbers it
 	Erased      byte        `json:"erased"`
-	Vault       nvm.Span    `json:"vault"`
+	Vault       Extent      `json:"vault"`
 }
+
+// Extent is a span as files write it.
+type Extent struct {
+	Off int64 `json:"off"`
+	Len int64 `json:"len"`
+}
+
+// Span returns it as a span.
+func (e Extent) Span() nvm.Span { return nvm.Span(e) }
 
 // MaxUnit bounds the file of a Unit in bytes.
 const MaxUnit = 4 << 10
@@ -53,7 +62,7 @@ func ParseUnit(b []byte) (*Unit, error) {
 	if err := u.Geometry().Validate(); err != nil {
 		return nil, err
 	}
-	if !u.Vault.In(u.Size) {
+	if !u.Vault.Span().In(u.Size) {
 		return nil, fmt.Errorf("the vault at %v is not inside %d bytes", u.Vault, u.Size)
 	}
 	return u, nil
@@ -62,7 +71,7 @@ func ParseUnit(b []byte) (*Unit, error) {
 // UnitOf describes a memory with a policy.
 func UnitOf(id order.DeviceID, g nvm.Geometry, p *policy.Policy) *Unit {
 	return &Unit{Format: 1, Device: id.String(), Size: g.Size, EraseSize: g.EraseSize, ProgramSize: g.ProgramSize,
-		Program: g.Program, Erased: g.Erased, Vault: VaultOf(p)}
+		Program: g.Program, Erased: g.Erased, Vault: Extent(VaultOf(p))}
 }
 
 // Encode writes the file.
