@@ -96,6 +96,8 @@ var closed = map[string][]string{
 	"internal/cbor": slices.Concat(coreStd, dataStd),
 	"keystore": slices.Concat(coreStd, dataStd, []string{ // its calls wait, and it joins the halves of a KEM
 		"context", "time", "crypto", "crypto/ecdh", "crypto/mlkem", "crypto/sha3"}),
+	"order": slices.Concat(coreStd, dataStd, []string{ // it hashes, and has a keystore sign
+		"context", "crypto/hmac", "crypto/sha256", "unicode"}),
 }
 
 // unsafeIn names the files, or whole packages, that may import unsafe.

@@ -154,7 +154,7 @@ func (d *Device) void(ctx context.Context, a *accepted) error {
 	}
 	nothing := func(context.Context) error { return nil }
 	if b.Class == order.ClassAudit {
-		return d.record(ctx, a, func(ctx context.Context) error { return d.acknowledge(ctx, b.To) })
+		return d.acknowledge(ctx, a, b.To)
 	}
 	key, own := d.counterKey(b.Authority, b.Class), d.counterKey(a.Authority, a.Kind.Class())
 	if !d.known(b.Authority) {

@@ -186,7 +186,6 @@ func badSigners(t testing.TB) (list []negative) {
 		msg       []byte
 	}{
 		{"authority", "a policy by the platform", as(order.Policy, order.Platform)},
-		{"authority", "a grant by the vendor", as(order.Grant, order.Vendor)},
 		{"authority", "a grant by the platform", as(order.Grant, order.Platform)},
 		{"authority", "an install by the owner", as(order.Install, order.Owner)},
 		{"authority", "a thaw by the owner", as(order.Thaw, order.Owner)},

@@ -74,6 +74,15 @@ func vectors(t *testing.T) string {
 	line("report.public", signer(s, deviceKey).Public().Bytes())
 	line("report.message", signReport(t, s, sampleReport(s)))
 	line("certificate.message", signReport(t, s, certificate(s)))
+	note("A report of which every list is empty.")
+	line("least.message", signReport(t, s, leastReport(s)))
+	note("Messages of the courier port: the challenge of class root for the owner is asked for, and answered.")
+	c := order.ChallengeOf(fill(0x4b), 3, order.Owner, order.ClassRoot, 41, nil)
+	line("request.challenge", marshal(t, &order.Request{Type: order.ReqChallenge, Authority: order.Owner, Class: order.ClassRoot}))
+	line("reply.challenge", marshal(t, &order.Reply{Type: order.ReqChallenge, Challenge: c}))
+	note("And the reply to the order of kind 2 above, delivered a second time.")
+	digest := mustOpen(t, ring(t, s), signed(t, s, sampleOrder(t, order.Policy))).Digest
+	line("reply.stale", marshal(t, &order.Reply{Type: order.ReqDeliver, Code: order.Stale, Detail: "used", Kind: order.Policy, Digest: digest}))
 	note("Challenges: key 32 times 4b. The epoch, authority, class, counter and salt are in the name.")
 	for _, c := range challenges {
 		h := order.ChallengeOf(fill(0x4b), c.epoch, c.authority, c.class, c.counter, c.salt)
@@ -148,7 +157,7 @@ func TestVectors(t *testing.T) {
 	if o := mustOpen(t, k, v["batch.leaf"]); !o.Batch || !bytes.Equal(o.Digest[:], v["keys.digest"]) {
 		t.Errorf("leaf: %+v", o)
 	}
-	for _, name := range []string{"report.message", "certificate.message"} {
+	for _, name := range []string{"report.message", "certificate.message", "least.message"} {
 		key, err := cose.ParsePublicKey(cose.Ed25519, v["report.public"])
 		if err != nil {
 			t.Fatal(err)
