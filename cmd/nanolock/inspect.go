@@ -58,16 +58,17 @@ seen, and that proves nothing.`,
 // found is what inspect prints, in JSON.
 type found struct {
 	document
-	File        string              `json:"file"`
-	Size        int64               `json:"size"`
-	Vault       ownerfiles.Extent   `json:"vault"`
-	PolicyFrom  string              `json:"policy_from"` // whose regions are shown
-	Regions     []ownerfiles.Place  `json:"regions"`
-	Documents   []*ownerfiles.Found `json:"documents"`
-	Certificate *verdict            `json:"certificate,omitempty"`
-	Keys        bool                `json:"keys"` // it was looked at with the device's secret
-	State       *ownerfiles.Status  `json:"state,omitempty"`
-	Notes       []string            `json:"notes"`
+	File        string                 `json:"file"`
+	Size        int64                  `json:"size"`
+	Vault       ownerfiles.Extent      `json:"vault"`
+	PolicyFrom  string                 `json:"policy_from"` // whose regions are shown
+	Regions     []ownerfiles.Place     `json:"regions"`
+	Documents   []*ownerfiles.Found    `json:"documents"`
+	Certificate *verdict               `json:"certificate,omitempty"`
+	Keys        bool                   `json:"keys"` // it was looked at with the device's secret
+	State       *ownerfiles.Status     `json:"state,omitempty"`
+	Audit       []ownerfiles.AuditLine `json:"audit,omitempty"`
+	Notes       []string               `json:"notes"`
 }
 
 func (a *app) inspect(c *cobra.Command, r *inspecting) error {
@@ -213,6 +214,18 @@ func (r *inspecting) start(ctx context.Context, f *found, mem nvm.NVM, u *ownerf
 		return deviceFailure(r.image, err)
 	}
 	f.Notes = append(f.Notes, "this is the state in which the device would start; it was tried on a copy")
+	p := dev.Policy()
+	if p == nil {
+		return nil
+	}
+	list, missing, err := ownerfiles.Audit(ctx, mem, ks, p)
+	if err != nil {
+		f.Notes = append(f.Notes, "the audit chain does not read: "+err.Error())
+	}
+	f.Audit = list
+	for _, m := range missing {
+		f.Notes = append(f.Notes, "audit: "+m)
+	}
 	return nil
 }
 
@@ -237,6 +250,13 @@ func (a *app) printFound(f *found) {
 	}
 	if f.State != nil {
 		a.printStatus(f.State)
+	}
+	for _, e := range f.Audit {
+		what := strings.TrimSpace(e.Kind + " " + e.Order)
+		if e.Denied > 0 {
+			what += fmt.Sprintf(", %d %s refused before", e.Denied, plural(int(min(e.Denied, 2)), "access", "accesses"))
+		}
+		a.printf("%s %d, boot %s, %d s: %s\n", a.style.dim(pad("audit", 9)), e.Seq, e.Boot, e.At, what)
 	}
 	if f.Certificate != nil {
 		a.printReport(f.Certificate)

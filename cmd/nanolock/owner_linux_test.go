@@ -28,6 +28,7 @@ memory:
   granule: 4KiB
   blank: true
   hidden:
+    - {name: audit, id: 90, kind: audit, at: 48KiB, size: 16KiB}
     - {name: vault, id: 91, kind: vault, at: 64KiB, size: 64KiB}
 authorities:
   - name: owner
@@ -168,7 +169,8 @@ func anonymous(s string) string {
 		return seen[x]
 	})
 	s = regexp.MustCompile(`"(seconds|uptime)":( ?)[0-9][0-9.e-]*`).ReplaceAllString(s, `"$1":${2}0`)
-	return regexp.MustCompile(`\d+ s after the start`).ReplaceAllString(s, "0 s after the start")
+	s = regexp.MustCompile(`\d+ s after the start`).ReplaceAllString(s, "0 s after the start")
+	return regexp.MustCompile(`, \d+ s: `).ReplaceAllString(s, ", 0 s: ")
 }
 
 // The whole story with files, as docs tell it.
