@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/nanolock/nanolock/backend/sim"
 	"github.com/nanolock/nanolock/cose"
@@ -38,6 +39,7 @@ type Config struct {
 	Policy   func(*policy.Policy) // changes it before it is signed
 	Device   device.Config        // Vault, Tick and Rand are the rig's
 	Blank    bool                 // do not provision
+	Keystore keystore.Keystore    // nil: one in software, with Latch and Anchor of the rig
 }
 
 // Rig is a device with everything around it.
@@ -54,11 +56,12 @@ type Rig struct {
 	Now    uint64 // uptime in seconds; Tick moves it
 	Unix   uint64
 	Epoch  uint32
-	Events []device.Event
+	Events []device.Event // read it when nothing is under way
 
 	secret  [32]byte
 	people  map[string][]*cose.Signer // by authority
 	counter uint64                    // of the owner
+	telling *sync.Mutex               // of Events
 	rand    *rand.ChaCha8
 }
 
@@ -70,7 +73,7 @@ var authorities = []string{order.Owner, order.Vendor, order.Operations, order.Pl
 
 // New puts a rig together and provisions its device, in state manufacturing.
 func New(c Config) (*Rig, error) {
-	r := &Rig{Config: c, Latch: new(Latch), people: map[string][]*cose.Signer{}, Epoch: 1, Unix: 1_800_000_000}
+	r := &Rig{Config: c, Latch: new(Latch), people: map[string][]*cose.Signer{}, Epoch: 1, Unix: 1_800_000_000, telling: new(sync.Mutex)}
 	if err := r.memory(); err != nil {
 		return nil, err
 	}
@@ -112,13 +115,16 @@ func (r *Rig) memory() error {
 
 // openKeys opens the device's keystore again, as a start does.
 func (r *Rig) openKeys() error {
-	c := &soft.Config{Latch: r.Latch}
-	if r.Anchor != nil {
-		c.Anchor = r.Anchor
-	}
-	ks, err := soft.Supply(r.secret[:], c)
-	if err != nil {
-		return err
+	ks := r.Config.Keystore
+	if ks == nil {
+		c := &soft.Config{Latch: r.Latch}
+		if r.Anchor != nil {
+			c.Anchor = r.Anchor
+		}
+		var err error
+		if ks, err = soft.Supply(r.secret[:], c); err != nil {
+			return err
+		}
 	}
 	key, err := order.IdentityKey(ks.Identity())
 	if err != nil {
@@ -199,7 +205,9 @@ func (r *Rig) settings() *device.Config {
 	c.Tick, c.Rand = func() uint64 { return r.Now }, r.rand
 	told := c.OnEvent
 	c.OnEvent = func(e device.Event) {
+		r.telling.Lock()
 		r.Events = append(r.Events, e)
+		r.telling.Unlock()
 		if told != nil {
 			told(e)
 		}
@@ -220,7 +228,7 @@ func (r *Rig) Provision() error {
 // FirstPolicy is the order that provisions.
 func (r *Rig) FirstPolicy() ([]byte, error) {
 	r.counter = max(r.counter, 1)
-	return r.policyOrder(r.Policy, r.Epoch, r.counter)
+	return r.Inner(r.Policy, r.Epoch, r.counter)
 }
 
 // Restart closes the device and opens it again.
