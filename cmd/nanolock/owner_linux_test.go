@@ -225,10 +225,15 @@ func TestOwnerStory(t *testing.T) {
 	h.do("status --image flash.bin --report now.report --nonce 0011223344556677")
 	say("report.txt", "report verify now.report --key flash.bin.pub --nonce 0011223344556677 --policy policy2.yaml")
 	say("report.json", "report verify now.report --key . --json")
+	kept := [][]byte{h.read("flash.bin"), h.read("flash.bin.secret"), h.read("flash.bin.secret.latch")}
 	say("inspect.txt", "inspect flash.bin")
 	say("inspect-keys.txt", "inspect flash.bin --keystore flash.bin.secret --policy policy2.yaml")
 	say("inspect.json", "inspect flash.bin --json")
-	before := h.read("flash.bin")
+	for i, name := range []string{"flash.bin", "flash.bin.secret", "flash.bin.secret.latch"} {
+		if !bytes.Equal(kept[i], h.read(name)) {
+			t.Errorf("inspect has changed %s", name)
+		}
+	}
 
 	say("decommission.txt", "decommission --image flash.bin --owner-key alice.key --owner-key bob.key --yes")
 	say("certificate.json", "report verify flash.bin.certificate --key flash.bin.pub --json")
@@ -242,7 +247,7 @@ func TestOwnerStory(t *testing.T) {
 	if !bytes.Equal(certificate, h.read("flash.bin.certificate")) {
 		t.Error("the certificate in the image is another one")
 	}
-	if bytes.Equal(before, h.read("flash.bin")) {
+	if bytes.Equal(kept[0], h.read("flash.bin")) {
 		t.Error("decommissioning has changed nothing")
 	}
 }

@@ -21,6 +21,8 @@ type Flash interface {
 // Write puts content at off by whole erase blocks: what else is in the first and
 // last of them stays, if it can be read; with pad it becomes erased. Blocks that
 // hold the content already are left alone. Afterwards what can be read is compared.
+// f takes programs of a whole erase block, as mapped images do and as sessions for
+// known content ask for.
 func Write(f Flash, content []byte, off int64, pad bool) error {
 	g := f.Geometry()
 	end := off + int64(len(content))
