@@ -149,7 +149,7 @@ func (a *app) attack(c *cobra.Command, r *assault) error {
 	if err != nil {
 		return err
 	}
-	bar := a.newProgress(len(attacks))
+	bar := a.newProgress(len(attacks), "opening the copy")
 	defer bar.done()
 	start := time.Now()
 	o := &outcome{target: t}
