@@ -9,14 +9,14 @@ import (
 	"github.com/nanolock/nanolock/nvm"
 )
 
-// worn counts what is done to a span of a memory: erases by block, programs in all.
-type worn struct {
+// tally counts what is done to a span of a memory: erases by block, programs in all.
+type tally struct {
 	span     nvm.Span
 	erases   map[int64]int
 	programs int
 }
 
-func (o *worn) watch(f *sim.Flash) {
+func (o *tally) watch(f *sim.Flash) {
 	o.erases = map[int64]int{}
 	f.SetHook(func(op *sim.Operation) {
 		if s := op.Span(); s.Len > 0 && o.span.Contains(s) {
@@ -29,7 +29,7 @@ func (o *worn) watch(f *sim.Flash) {
 	})
 }
 
-func (o *worn) most() (n int) {
+func (o *tally) most() (n int) {
 	for _, e := range o.erases {
 		n = max(n, e)
 	}
@@ -44,7 +44,7 @@ func TestWorstHost(t *testing.T) {
 	const day, days, endurance = 24 * 3600, 30, 100_000
 	now := uint64(0)
 	config.Tick = func() uint64 { return now }
-	o := &worn{span: r.Policy.Area("vault").Span}
+	o := &tally{span: r.Policy.Area("vault").Span}
 	o.watch(w.flash)
 	resets := day
 	if raceEnabled {
@@ -88,7 +88,7 @@ func TestBusiestHost(t *testing.T) {
 		days = 1
 	}
 	config.Tick = func() uint64 { return now }
-	o := &worn{span: r.Policy.Area("vault").Span}
+	o := &tally{span: r.Policy.Area("vault").Span}
 	o.watch(w.flash)
 	settings, log := r.Policy.Region("settings").Span, r.Policy.Region("log").Span
 	appended, erased := int64(256), 0
