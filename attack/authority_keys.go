@@ -46,6 +46,7 @@ var hybrids = []move{
 var thresholds = []move{
 	{"one-of-two", "Sign alone what takes two", "CWE-305", "Multi-party approval checked by the tool alone", famCount, quorum, oneOfTwo},
 	{"same-signature-twice", "Put one signature in twice", "CWE-354", "TUF: CVE-2020-6174, signatures counted, not signers", famCount, quorum, twiceSame},
+	{"second-signature-empty", "Sign alone, and put anything in for the second signer", "CWE-347", "The first signature verified, the others counted", famCount, quorum, secondEmpty},
 	{"key-listed-twice", "List one key twice in an authority", "CWE-354", "TUF: one key under two ids", famCount, quorum, listedTwice},
 	{"stranger-makes-two", "Fill the quorum up with somebody unknown", "CWE-347", "Cosigners that are counted before they are looked up", famCount, quorum, strangerMakesTwo},
 	{"other-role-makes-two", "Fill the quorum up with another authority's key", "CWE-863", "Quorums counted over all keys", famCount, quorum, otherRoleMakesTwo},
@@ -244,4 +245,12 @@ func strangerMakesTwo(s *Scene) {
 
 func otherRoleMakesTwo(s *Scene) {
 	s.never(s.sealed(s.payload(s.takeover()), cose.Order, s.who(order.Owner)[0], s.who(order.Vendor)[0]), "an owner and the vendor")
+}
+
+func secondEmpty(s *Scene) {
+	p := s.payload(s.takeover())
+	a, b := s.halves(s.who(order.Owner)[0], cose.Order, p), s.halves(s.who(order.Owner)[1], cose.Order, p)
+	b[0].signature = a[0].signature
+	s.never(envelope(p, a[0], b[0]), "one sound signature of two")
+	s.never(envelope(p, b[0], a[0]), "one sound signature of two, the second")
 }

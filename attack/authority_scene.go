@@ -16,10 +16,11 @@ import (
 type world uint8
 
 const (
-	plain  world = iota // Ed25519, one owner, an anchor
-	bare                // no anchor
-	quorum              // two of three owners
-	hybrid              // Ed25519 with ML-DSA-65, two owner keys of which one suffices
+	plain    world = iota // Ed25519, one owner, an anchor
+	bare                  // no anchor
+	quorum                // two of three owners
+	hybrid                // Ed25519 with ML-DSA-65, two owner keys of which one suffices
+	pageless              // a program may be as long as an erase block
 )
 
 // stage makes scenes. What every attack in a world begins with is made once.
@@ -90,6 +91,9 @@ func newRig(w world) (*rig.Rig, error) {
 		c.NoAnchor = true
 	case quorum:
 		c.Owners, c.Quorum = 3, 2
+	case pageless:
+		c.Sim = rig.NOR()
+		c.Sim.Geometry.PageSize = 0
 	case hybrid: // its policies are long
 		c.Sim = rig.NOR()
 		c.Sim.Geometry.Size, c.Sim.Geometry.EraseSize = 256<<10, 8<<10

@@ -20,8 +20,8 @@ var sessions = []move{
 	{"session-after-cut", "Use the id of a session after the power went", "CWE-613", "Session ids that are restored", famSession, plain, sessionCut},
 	{"session-guessed", "Guess the id of somebody's session", "CWE-340", "Session ids that are numbers", famSession, plain, sessionGuessed},
 	{"session-after-policy", "Use a session after a policy that forbids it", "CWE-613", "Open handles keep old rights", famSession, plain, sessionPolicy},
-	{"session-other-content", "Program other bytes than the digest says", "CWE-345", "A grant for one image used for another image", famSession, plain, sessionContent},
-	{"session-half-block", "Program a part of a block whose digest was granted", "CWE-345", "Half an update", famSession, plain, sessionHalf},
+	{"session-other-content", "Program other bytes than the digest says", "CWE-345", "A grant for one image used for another image", famSession, pageless, sessionContent},
+	{"session-half-block", "Program a part of a block whose digest was granted", "CWE-345", "Half an update", famSession, pageless, sessionHalf},
 	{"sessions-without-end", "Open session after session", "CWE-770", "Handles until the memory is gone", famSession, plain, sessionsMany},
 }
 
@@ -122,7 +122,7 @@ func sessionOverspent(s *Scene) {
 		}
 	}
 	s.note(h.Erase(at.Off+4096, 4096))
-	s.allow2("a session programs beyond its budget", func() bool {
+	s.bounded("a session programs beyond its budget", func() bool {
 		p := make([]byte, 200)
 		_ = s.rig.Flash.Peek(p, at.Off)
 		return bytes.Count(p, []byte{0}) > 100
@@ -132,8 +132,8 @@ func sessionOverspent(s *Scene) {
 	}
 }
 
-// allow2 takes over what the flash holds unless bad says that it must not.
-func (s *Scene) allow2(what string, bad func() bool) {
+// bounded takes over what the flash holds unless bad says that it must not.
+func (s *Scene) bounded(what string, bad func() bool) {
 	if bad() {
 		s.Fail("%s", what)
 	}
