@@ -20,7 +20,7 @@ var malformed = []move{
 	{"unprotected-header", "Add a header that no signature covers", "CWE-345", "COSE and JOSE: unprotected headers believed", famParser, plain, unprotectedHeader},
 	{"long-integers", "Encode a number longer than it needs", "CWE-20", "BER where DER is meant", famParser, plain, longIntegers},
 	{"deep-nesting", "Nest a hundred thousand arrays", "CWE-674", "CVE-2020-28491 (Jackson CBOR), CVE-2022-24675 (Go)", famParser, plain, deepNesting},
-	{"claimed-lengths", "Claim a length of 256 MiB in a short message", "CWE-789", "CVE-2020-28491: memory by what a length claims", famParser, plain, claimedLengths},
+	{"claimed-lengths", "Claim a length of 64 MiB in a short message", "CWE-789", "CVE-2020-28491: memory by what a length claims", famParser, plain, claimedLengths},
 	{"truncated-order", "Cut an order off at every byte", "CWE-125", "Project Cerberus PR 10: lengths believed", famParser, plain, truncatedOrder},
 	{"one-bit-flipped", "Flip bits of an order, one at a time", "CWE-354", "Fields outside of what is signed", famParser, plain, bitFlips},
 	{"counter-jump", "Let a counter jump to its end", "CWE-190", "Sequence numbers exhausted by one message (OSPF MaxSeq)", famParser, plain, counterJump},
@@ -97,10 +97,10 @@ func deepNesting(s *Scene) {
 }
 
 // claimed is the most that a refused message may make a device allocate.
-const claimed = 64 << 20
+const claimed = 16 << 20
 
 func claimedLengths(s *Scene) {
-	big := func(major byte) []byte { return binary.BigEndian.AppendUint32([]byte{major | 26}, 256<<20) }
+	big := func(major byte) []byte { return binary.BigEndian.AppendUint32([]byte{major | 26}, 64<<20) }
 	for _, msg := range [][]byte{
 		append([]byte{0xd8, 98, 0x84, 0x40, 0xa0}, big(0x40)...),          // payload
 		append([]byte{0xd8, 98, 0x84, 0x40, 0xa0, 0x41, 0}, big(0x80)...), // signatures

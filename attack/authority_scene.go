@@ -85,7 +85,7 @@ func (st *stage) template(w world) *template {
 }
 
 func newRig(w world) (*rig.Rig, error) {
-	c := rig.Config{Blank: true}
+	c := rig.Config{Blank: true, Light: true}
 	switch w {
 	case bare:
 		c.NoAnchor = true

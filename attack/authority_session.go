@@ -320,11 +320,7 @@ func frozenSession(s *Scene) {
 	h, _ := s.session(order.Vendor, s.whole("boot"))
 	s.frozen()
 	s.used(h, "in a freeze")
-	if r := s.deliver(s.grant(order.Vendor, "boot")); s.opened(r) {
-		h, err := s.dev.Session(*r.Session)
-		s.ensure(err, "no session")
-		s.used(h, "that was opened in a freeze")
-	}
+	s.never(s.grant(order.Vendor, "boot"), "a grant in a freeze")
 }
 
 // eachCut delivers msg on copies of the scene, the power going at its first flash

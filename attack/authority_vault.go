@@ -27,6 +27,7 @@ var forgeries = []move{
 	{"vault-bytes-changed", "Change bytes of the lock's state", "CWE-353", "Counters in flash that anybody may edit", famVault, plain, vaultBytes},
 	{"vault-of-sibling", "Put another device's state in", "CWE-345", "Settings cloned from an unlocked phone", famVault, plain, vaultSibling},
 	{"vault-spliced", "Put single blocks of an old copy back", "CWE-353", "Mix and match of metadata (PFR)", famVault, plain, vaultSpliced},
+	{"vault-blocks-copied", "Copy blocks of the lock's state over others", "CWE-345", "An old policy, whole and signed, put in the new one's place", famVault, plain, vaultCopied},
 	{"vault-block-erased", "Erase single blocks of the lock's state", "CWE-353", "A journal cut off at a chosen place", famVault, plain, vaultErased},
 	{"vault-tail-zeroed", "Zero the newest bytes of the lock's state", "CWE-353", "Torn records taken for the end of the journal", famVault, plain, vaultTail},
 }
@@ -133,7 +134,7 @@ func vaultBytes(s *Scene) {
 			return s.rig.Flash.Poke(p, v.Off)
 		}, "changed bytes")
 	}
-	for i := int64(0); i < 1600; i += 9 { // one at a time, where the newest state may be
+	for i := int64(0); i < 1600; i += 37 { // one at a time, where the newest state may be
 		s.forged(spent, func(v nvm.Span) error {
 			for block := v.Off; block < v.Off+4*4096; block += 4096 {
 				if err := s.rig.Flash.FlipBit(block+i, uint(i%8)); err != nil {
@@ -155,16 +156,34 @@ func vaultSibling(s *Scene) {
 		_ = o.rig.Flash.Peek(p, v.Off)
 		return s.rig.Flash.Poke(p, v.Off)
 	}, "another device's vault")
-	// The owner's: one whose anchor agrees.
-	at := o.rig.Policy.Area("vault").Span
-	s.rig.Anchor.Put(o.rig.Anchor.Value())
 	s.forged(spent, func(v nvm.Span) error {
-		p := make([]byte, at.Len)
-		_ = o.rig.Flash.Peek(p, at.Off)
+		p := make([]byte, v.Len)
+		_ = o.rig.Flash.Peek(p, v.Off)
 		s.rig.Anchor.Put(o.rig.Anchor.Value())
 		return s.rig.Flash.Poke(p, v.Off)
 	}, "another device's vault and anchor")
-	s.dev = nil
+	s.back()
+}
+
+// vaultCopied puts each block that holds something in the place of each that the
+// last policy changed.
+func vaultCopied(s *Scene) {
+	spent, old := s.aged()
+	size := s.rig.Mem.Geometry().EraseSize
+	now := make([]byte, len(old))
+	_ = s.rig.Flash.Peek(now, s.rig.Policy.Area("vault").Span.Off)
+	for to := int64(0); to < int64(len(now)); to += size {
+		if bytes.Equal(now[to:to+size], old[to:to+size]) {
+			continue
+		}
+		for from := int64(0); from < int64(len(now)); from += size {
+			b := now[from : from+size]
+			if from != to && !erased(b, s.rig.Mem.Geometry().Erased) {
+				s.forged(spent, func(v nvm.Span) error { return s.rig.Flash.Poke(b, v.Off+to) }, "a copied block")
+			}
+		}
+	}
+	s.back()
 }
 
 func vaultSpliced(s *Scene) {

@@ -38,6 +38,7 @@ type Config struct {
 	Policy   func(*policy.Policy) // changes it before it is signed
 	Device   device.Config        // Vault, Tick and Rand are the rig's
 	Blank    bool                 // do not provision
+	Light    bool                 // an identity of Ed25519 alone, for devices that start by the thousand
 }
 
 // Rig is a device with everything around it.
@@ -116,9 +117,15 @@ func (r *Rig) openKeys() error {
 	if r.Anchor != nil {
 		c.Anchor = r.Anchor
 	}
-	ks, err := soft.Supply(r.secret[:], c)
-	if err != nil {
-		return err
+	var ks keystore.Keystore
+	if r.Light {
+		ks = newLight(r.secret, r.Latch, r.Anchor)
+	} else {
+		own, err := soft.Supply(r.secret[:], c)
+		if err != nil {
+			return err
+		}
+		ks = own
 	}
 	key, err := order.IdentityKey(ks.Identity())
 	if err != nil {
