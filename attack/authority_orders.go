@@ -217,11 +217,14 @@ func (s *Scene) report() (*order.Report, error) {
 	if r.Code != order.OK {
 		return nil, fmt.Errorf("%v: %s", r.Code, r.Detail)
 	}
-	key, err := order.IdentityKey(s.rig.Keys.Identity())
-	if err != nil {
-		return nil, err
+	if s.key == nil || order.DeviceID(s.key.ID()) != s.rig.ID {
+		key, err := order.IdentityKey(s.rig.Keys.Identity())
+		if err != nil {
+			return nil, err
+		}
+		s.key = key
 	}
-	return order.OpenReport(r.Report, key, nonce)
+	return order.OpenReport(r.Report, s.key, nonce)
 }
 
 // degraded tells whether the device says that it refuses change.

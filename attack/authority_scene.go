@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/nanolock/nanolock/cose"
 	"github.com/nanolock/nanolock/internal/rig"
 	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/order"
@@ -31,10 +32,9 @@ type stage struct {
 
 // template is a deployed device that nobody has attacked yet, switched off.
 type template struct {
-	rig     *rig.Rig
-	sibling *rig.Rig // another one of the same owner
-	want    claims
-	err     error
+	rig  *rig.Rig
+	want claims
+	err  error
 }
 
 // claims is what the owner's orders have made of the device.
@@ -54,7 +54,8 @@ type Scene struct {
 	image []byte // of the protected regions, as they may be
 	lost  bool   // the attack took the vault or its anchor away: nothing may change
 
-	counter uint64 // the owner's last
+	counter uint64          // the owner's last
+	key     *cose.PublicKey // identity of the device; found when it is needed
 
 	mu      sync.Mutex
 	tried   int
@@ -71,17 +72,35 @@ func (st *stage) template(w world) *template {
 		return t
 	}
 	t := &template{want: claims{version: 1, epoch: 1, state: policy.Deployed}}
-	t.rig, t.err = newRig(w)
-	if t.err == nil {
-		t.sibling, t.err = t.rig.Sibling()
-	}
-	for _, r := range []*rig.Rig{t.rig, t.sibling} {
-		if t.err == nil {
-			t.err = st.deploy(r)
-		}
+	if t.rig, t.err = blankRig(w); t.err == nil {
+		t.err = st.deploy(t.rig)
 	}
 	st.ready[w] = t
 	return t
+}
+
+// blanks are rigs without a device, by world: keys take longest to make.
+var blanks struct {
+	sync.Mutex
+	by map[world]*rig.Rig
+}
+
+// blankRig is a rig of its own whose device is not provisioned.
+func blankRig(w world) (*rig.Rig, error) {
+	blanks.Lock()
+	defer blanks.Unlock()
+	if r := blanks.by[w]; r != nil {
+		return r.Clone(), nil
+	}
+	r, err := newRig(w)
+	if err != nil {
+		return nil, err
+	}
+	if blanks.by == nil {
+		blanks.by = map[world]*rig.Rig{}
+	}
+	blanks.by[w] = r
+	return r.Clone(), nil
 }
 
 func newRig(w world) (*rig.Rig, error) {
@@ -160,15 +179,17 @@ func (st *stage) over(r *rig.Rig, want claims) *Scene {
 	return s
 }
 
-// Sibling is the scene of another device of the same owner, as it was deployed.
+// sibling is the scene of another device of the same owner, as it was deployed.
 func (s *Scene) sibling() *Scene {
-	t := s.st.template(plain)
-	o := s.st.over(t.sibling.Clone(), t.want)
+	r, err := s.rig.Sibling()
+	s.ensure(err, "no sibling")
+	s.ensure(s.st.deploy(r), "the sibling cannot be provisioned")
+	o := s.st.over(r, claims{version: 1, epoch: 1, state: policy.Deployed})
 	s.ensure(o.open(), "the sibling does not start")
 	return o
 }
 
-// takes over what the scene of a second device has shown.
+// absorb takes over what the scene of a second device has shown.
 func (s *Scene) absorb(o *Scene) {
 	o.finish()
 	s.tried, s.refused = s.tried+o.tried, s.refused+o.refused

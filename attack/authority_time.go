@@ -37,7 +37,7 @@ func (s *Scene) quiet(allowed uint64, what string, f func()) {
 func challengeFlood(s *Scene) {
 	msg := s.grant(order.Vendor, "boot")
 	s.quiet(0, "asking for challenges", func() {
-		for range 700 {
+		for range 200 {
 			for _, who := range []string{order.Owner, order.Vendor, rig0} {
 				s.challenge(who, order.ClassOperate)
 				s.challenge(who, order.ClassRoot)
@@ -66,7 +66,7 @@ func denialFlood(s *Scene) {
 func badOrderFlood(s *Scene) {
 	msg := s.sign(s.takeover(), s.stranger())
 	s.quiet(0, "orders of a stranger", func() {
-		for range 300 {
+		for range 120 {
 			s.never(msg, "an order of a stranger")
 		}
 	})
@@ -75,7 +75,7 @@ func badOrderFlood(s *Scene) {
 func lockout(s *Scene) {
 	bad := s.sign(s.takeover(), s.stranger())
 	good := s.grant(order.Vendor, "boot")
-	for range 300 {
+	for range 120 {
 		s.never(bad, "an order of a stranger")
 	}
 	s.must(good, "a grant, after orders of a stranger")
@@ -84,8 +84,8 @@ func lockout(s *Scene) {
 func reportFlood(s *Scene) {
 	s.restart()
 	s.quiet(0, "reports and orderly restarts", func() {
-		for range 10 {
-			for range 10 {
+		for range 5 {
+			for range 5 {
 				_, err := s.report()
 				s.ensure(err, "no report")
 			}
@@ -96,8 +96,8 @@ func reportFlood(s *Scene) {
 
 func resetFlood(s *Scene) {
 	s.cut()
-	s.quiet(12, "fifty power cuts with nothing to do", func() {
-		for range 50 {
+	s.quiet(12, "twenty power cuts with nothing to do", func() {
+		for range 20 {
 			s.cut()
 			s.tick(1)
 		}

@@ -73,7 +73,8 @@ type maker string
 
 func (b maker) model(p attack.Parts) (*model, error) {
 	m := &model{bug: string(b), p: p, geo: p.Memory.Geometry(), sessions: map[order.SessionID]*window{}}
-	key, err := order.IdentityKey(p.Keys.Identity())
+	id := p.Keys.Identity()
+	key, err := parsed(cose.Suite(id.Suite), id.Public)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/nanolock/nanolock/cose"
 	"github.com/nanolock/nanolock/internal/cbor"
@@ -22,7 +23,7 @@ func (m *model) ringOf(p *policy.Policy, gone [][32]byte) (map[string]*keys, err
 		a := &p.Authorities[i]
 		k := &keys{suite: cose.Suite(a.Suite), threshold: a.Threshold}
 		for _, one := range a.Keys {
-			key, err := cose.ParsePublicKey(k.suite, one.Public)
+			key, err := parsed(k.suite, one.Public)
 			if err != nil {
 				return nil, err
 			}
@@ -40,6 +41,23 @@ func (m *model) ringOf(p *policy.Policy, gone [][32]byte) (map[string]*keys, err
 		ring[a.Name] = k
 	}
 	return ring, nil
+}
+
+// known are keys that were parsed already: the same people meet every model.
+var known sync.Map
+
+func parsed(s cose.Suite, public []byte) (*cose.PublicKey, error) {
+	name := s.String() + string(public)
+	if k, ok := known.Load(name); ok {
+		if key, ok := k.(*cose.PublicKey); ok {
+			return key, nil
+		}
+	}
+	key, err := cose.ParsePublicKey(s, public)
+	if err == nil {
+		known.Store(name, key)
+	}
+	return key, err
 }
 
 // rootOf is a name for the owner's keys.
