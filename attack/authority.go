@@ -115,17 +115,21 @@ func (st *stage) try(a DeviceAttack, patience time.Duration) Result {
 
 func (st *stage) attempt(a DeviceAttack) (res Result) {
 	res = Result{Attack: a.Attack, Verdict: Held}
-	s, err := st.scene(a.in)
-	if err != nil {
-		res.Verdict, res.Breach = Beaten, &Breach{What: "a device of a sound policy cannot be provisioned: " + err.Error()}
-		return res
-	}
+	s := new(Scene)
 	func() {
 		defer func() {
-			if v := recover(); v != nil && v != errOver {
+			switch v := recover(); v {
+			case nil:
+			case errOver: // says why, unless another scene has said it
+				s.Fail("a device does not do what its owner orders")
+			default:
 				s.Fail("panic: %v\n%s", v, firstFrames())
 			}
 		}()
+		if err := st.scene(s, a.in); err != nil {
+			s.Fail("a device of a sound policy cannot be provisioned: %v", err)
+			return
+		}
 		a.Against(s)
 		s.finish()
 	}()

@@ -37,7 +37,7 @@ var keyConfusions = []move{
 // Suites of two halves.
 var hybrids = []move{
 	{"classical-half-alone", "Leave the post-quantum half of a hybrid out", "CWE-757", "Hybrids that degrade to what is there", famHybrid, hybrid, classicalAlone},
-	{"quantum-half-alone", "Leave the classical half of a hybrid out", "CWE-757", "CVE-2024-39894 and others: a young algorithm trusted alone", famHybrid, hybrid, quantumAlone},
+	{"quantum-half-alone", "Leave the classical half of a hybrid out", "CWE-757", "SIKE 2022: a post-quantum scheme that fell to a laptop", famHybrid, hybrid, quantumAlone},
 	{"mixed-halves", "Take one half of each of two signers", "CWE-347", "Halves counted per algorithm, not per signer", famHybrid, hybrid, mixedHalves},
 	{"suite-of-another-key", "Sign with another suite's key of the same person", "CWE-757", "Downgrade to an older key that is still around", famHybrid, hybrid, otherSuite},
 }

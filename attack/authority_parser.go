@@ -13,21 +13,21 @@ import (
 
 // Messages that have more than one reading, or none.
 var malformed = []move{
-	{"trailing-bytes", "Put bytes behind an order", "CWE-130", "CVE-2013-4787: what is checked and what is read differ", famParser, plain, trailingBytes},
+	{"trailing-bytes", "Put bytes behind an order", "CWE-130", "Archives and images with something behind the signed part", famParser, plain, trailingBytes},
 	{"indefinite-lengths", "Encode an order with indefinite lengths", "CWE-20", "Two encodings of one message", famParser, plain, indefinite},
-	{"duplicate-keys", "Name two devices in one order", "CWE-436", "JSON with a key twice: the checker reads the first, the doer the last", famParser, plain, duplicateKeys},
+	{"duplicate-keys", "Name two devices in one order", "CWE-436", "CVE-2013-4787, Android master key: one entry checked, its namesake installed", famParser, plain, duplicateKeys},
 	{"unknown-field", "Add a field that nobody knows", "CWE-20", "Critical extensions that are ignored", famParser, plain, unknownField},
 	{"unprotected-header", "Add a header that no signature covers", "CWE-345", "COSE and JOSE: unprotected headers believed", famParser, plain, unprotectedHeader},
 	{"long-integers", "Encode a number longer than it needs", "CWE-20", "BER where DER is meant", famParser, plain, longIntegers},
-	{"deep-nesting", "Nest a hundred thousand arrays", "CWE-674", "CVE-2020-28491 (Jackson CBOR), CVE-2022-24675 (Go)", famParser, plain, deepNesting},
-	{"claimed-lengths", "Claim a length of 64 MiB in a short message", "CWE-789", "CVE-2020-28491: memory by what a length claims", famParser, plain, claimedLengths},
+	{"deep-nesting", "Nest a hundred thousand arrays", "CWE-674", "CVE-2022-24675 (Go, PEM): a stack as deep as the input says", famParser, plain, deepNesting},
+	{"claimed-lengths", "Claim a length of 64 MiB in a short message", "CWE-789", "CVE-2020-28491 (Jackson, CBOR): memory by what a length claims", famParser, plain, claimedLengths},
 	{"truncated-order", "Cut an order off at every byte", "CWE-125", "Project Cerberus PR 10: lengths believed", famParser, plain, truncatedOrder},
 	{"one-bit-flipped", "Flip bits of an order, one at a time", "CWE-354", "Fields outside of what is signed", famParser, plain, bitFlips},
 	{"counter-jump", "Let a counter jump to its end", "CWE-190", "Sequence numbers exhausted by one message (OSPF MaxSeq)", famParser, plain, counterJump},
 	{"void-jump", "Void so far that nothing can be ordered any more", "CWE-190", "Fuses blown to the last by one order", famParser, plain, voidJump},
 }
 
-// owner signs any payload.
+// byOwner is any payload under the owner's signatures.
 func (s *Scene) byOwner(payload []byte) []byte {
 	return s.sealed(payload, cose.Order, s.who(order.Owner)...)
 }
@@ -73,19 +73,19 @@ func unknownField(s *Scene) {
 func unprotectedHeader(s *Scene) {
 	msg := s.byOwner(s.payload(s.takeover()))
 	// d8 62 84 40 a0: the outer unprotected map becomes {1: 1}.
-	s.never(slicesInsert(msg, 4, []byte{0xa1, 1, 1}), "an order with an unprotected header")
+	s.never(splice(msg, 4, []byte{0xa1, 1, 1}), "an order with an unprotected header")
 }
 
-// slicesInsert replaces the byte at i by b.
-func slicesInsert(msg []byte, i int, b []byte) []byte {
+// splice replaces the byte at i by b.
+func splice(msg []byte, i int, b []byte) []byte {
 	return append(append(bytes.Clone(msg[:i]), b...), msg[i+1:]...)
 }
 
 func longIntegers(s *Scene) {
 	p := s.payload(s.takeover()) // a7 01 01 …
-	s.never(s.byOwner(slicesInsert(p, 2, []byte{0x18, 1})), "a payload with a long integer")
+	s.never(s.byOwner(splice(p, 2, []byte{0x18, 1})), "a payload with a long integer")
 	msg := s.byOwner(p)
-	s.never(slicesInsert(msg, 0, []byte{0xd9, 0}), "an envelope with a long tag")
+	s.never(splice(msg, 0, []byte{0xd9, 0}), "an envelope with a long tag")
 }
 
 func deepNesting(s *Scene) {
@@ -96,8 +96,8 @@ func deepNesting(s *Scene) {
 	s.must(s.byOwner(s.payload(s.voidTo(3))), "a sound order after nested ones")
 }
 
-// claimed is the most that a refused message may make a device allocate.
-const claimed = 16 << 20
+// claimed is the most that a refused message may make a device allocate, in bytes.
+const claimed = 32 << 20
 
 func claimedLengths(s *Scene) {
 	big := func(major byte) []byte { return binary.BigEndian.AppendUint32([]byte{major | 26}, 64<<20) }
@@ -107,12 +107,16 @@ func claimedLengths(s *Scene) {
 		append(append([]byte{0x84}, big(0x40)...), 0),                     // of a leaf
 		s.byOwner(append([]byte{0xa1, 1}, append(big(0x60), 0)...)),       // signed
 	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		s.never(msg, "a length that is not there")
-		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > claimed {
-			s.Fail("a message of %d bytes made the device allocate %d MiB", len(msg), got>>20)
+		least := uint64(1 << 62) // others allocate as well: the quietest try tells
+		for range 3 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			s.never(msg, "a length that is not there")
+			runtime.ReadMemStats(&after)
+			least = min(least, after.TotalAlloc-before.TotalAlloc)
+		}
+		if least > claimed {
+			s.Fail("a message of %d bytes made the device allocate %d MiB", len(msg), least>>20)
 		}
 	}
 }

@@ -159,17 +159,15 @@ func partsOf(r *rig.Rig) (Parts, error) {
 	return Parts{Memory: r.Mem, Keys: ks, Config: c}, err
 }
 
-// scene opens a fresh device.
-func (st *stage) scene(w world) (*Scene, error) {
+// scene opens a fresh device in s.
+func (st *stage) scene(s *Scene, w world) error {
 	t := st.template(w)
 	if t.err != nil {
-		return nil, t.err
+		return t.err
 	}
-	s := st.over(t.rig.Clone(), t.want)
-	if err := s.open(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	s.rig, s.st, s.want, s.counter = t.rig.Clone(), st, t.want, 100
+	s.image = s.protected()
+	return s.open()
 }
 
 // over is a scene whose device is switched off.

@@ -1,8 +1,11 @@
 package attack_test
 
 import (
+	"context"
+	"errors"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/nanolock/nanolock/attack"
 )
@@ -39,5 +42,45 @@ func TestDeviceCatalogueIsComplete(t *testing.T) {
 	}
 	if _, ok := attack.FindDevice("no-such-attack"); ok {
 		t.Error("found what does not exist")
+	}
+}
+
+// odd is a maker of devices that are none.
+type odd struct{ how string }
+
+func (o odd) Provision(attack.Parts, []byte) (attack.Device, error) { return o.Open(attack.Parts{}) }
+
+func (o odd) Open(attack.Parts) (attack.Device, error) {
+	switch o.how {
+	case "panics":
+		panic("odd")
+	case "hangs":
+		time.Sleep(time.Hour)
+	}
+	return nil, errors.New("odd: no")
+}
+
+func TestDevicesThatAreNone(t *testing.T) {
+	one, _ := attack.FindDevice("order-replayed")
+	for _, how := range []string{"refuses", "hangs", "panics"} {
+		rs, err := attack.RunDevice(t.Context(), attack.DeviceConfig{Maker: odd{how}, Attacks: []attack.DeviceAttack{one}, Patience: 100 * time.Millisecond})
+		if err != nil || len(rs) != 1 || rs[0].Verdict != attack.Beaten || rs[0].Breach == nil {
+			t.Errorf("a device that %s: %+v, %v", how, rs, err)
+		}
+	}
+}
+
+func TestCancelDevices(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	rs, err := attack.RunDevice(ctx, attack.DeviceConfig{Progress: func(done, total int, _ string) {
+		if total != len(attack.DeviceCatalogue()) {
+			t.Errorf("%d attacks", total)
+		}
+		if done == 2 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || len(rs) != 2 {
+		t.Errorf("cancelled run: %v, %d results", err, len(rs))
 	}
 }
