@@ -98,6 +98,11 @@ func TestDeviceMatrix(t *testing.T) {
 	}
 	if was, err := os.ReadFile(file); err != nil || !bytes.Equal(was, table) {
 		t.Errorf("%s is not up to date (%v): run go test ./attack/broken -run Matrix -update", file, err)
+		for line := range bytes.Lines(table) {
+			if !bytes.Contains(was, line) {
+				t.Errorf("now: %s", line)
+			}
+		}
 	}
 }
 
