@@ -43,6 +43,7 @@ type Config struct {
 	// Keystore opens the device's at each start; (nil, nil) if it cannot be opened.
 	// nil is one in software, with Latch and Anchor.
 	Keystore func() (keystore.Keystore, error)
+	Light    bool // an identity of Ed25519 alone, for devices that start by the thousand
 }
 
 // Rig is a device with everything around it.
@@ -129,9 +130,15 @@ func (r *Rig) openKeys() error {
 	if r.Anchor != nil {
 		c.Anchor = r.Anchor
 	}
-	ks, err := soft.Supply(r.secret[:], c)
-	if err != nil {
-		return err
+	var ks keystore.Keystore
+	if r.Light {
+		ks = newLight(r.secret, r.Latch, r.Anchor)
+	} else {
+		own, err := soft.Supply(r.secret[:], c)
+		if err != nil {
+			return err
+		}
+		ks = own
 	}
 	return r.use(ks)
 }
