@@ -20,12 +20,12 @@ func (r *Rig) Parts() (keystore.Keystore, *device.Config, error) {
 	if err := r.openKeys(); err != nil {
 		return nil, nil, err
 	}
-	return r.Keys, r.settings(), nil
+	return r.Keys, r.Settings(), nil
 }
 
 // PolicyOrder signs p by the people who are its owner.
 func (r *Rig) PolicyOrder(p *policy.Policy, epoch uint32, counter uint64) ([]byte, error) {
-	return r.policyOrder(p, epoch, counter)
+	return r.PolicyOrder(p, epoch, counter)
 }
 
 // Clone is a rig in the same state that shares nothing with r that changes. It has
