@@ -191,7 +191,7 @@ func TestAuditCuts(t *testing.T) {
 						continue
 					}
 					l := &trail{cutter: cutter{tier: sim.T4}, known: known}
-					if l.thin = 7; long {
+					if l.thin = 23; long {
 						l.thin = 1
 					} else if raceEnabled {
 						l.thin = 211
@@ -210,7 +210,7 @@ func TestAuditNestedCuts(t *testing.T) {
 		for _, known := range []bool{false, true} {
 			for _, fill := range []int{1, 4} {
 				l := &trail{cutter: cutter{tier: sim.T4, nested: sim.T4}, known: known}
-				if l.every, l.loose, l.thin = 307, 101, 7; long {
+				if l.every, l.loose, l.thin = 307, 401, 23; long {
 					l.every, l.loose, l.thin = 1, 1, 1
 				} else if raceEnabled {
 					l.every, l.loose, l.thin = 4001, 1009, 211
