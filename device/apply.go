@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nanolock/nanolock/keystore"
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
 	"github.com/nanolock/nanolock/vault"
@@ -118,15 +119,29 @@ func (d *Device) record(ctx context.Context, a *accepted, effect func(context.Co
 		commit = d.vault.CommitAnchored
 	}
 	err := commit(ctx, changes...)
+	if err == nil || errors.Is(err, vault.ErrPending) {
+		if d.ledger.passed(d.set.Tick())/hour != d.ledger.carried/hour {
+			d.ledger.recorded(d.set.Tick())
+		}
+	}
 	if errors.Is(err, vault.ErrPending) {
 		d.later = effect
 		d.tell(Event{Kind: EventAnchor, Err: err})
-		return fmt.Errorf("%w: recorded, it acts when the anchor answers: %w", ErrBusy, err)
+		return d.waits(err)
 	}
 	if err != nil {
 		return d.commitFailed(err)
 	}
 	return effect(ctx)
+}
+
+// waits is what a recorded order says whose anchor does not answer. One that was
+// reset never will.
+func (d *Device) waits(err error) error {
+	if errors.Is(err, keystore.ErrReset) {
+		return d.commitFailed(fmt.Errorf("%w: %w", vault.ErrAnchorAbsent, err))
+	}
+	return fmt.Errorf("%w: recorded, it acts when the anchor answers: %w", ErrBusy, err)
 }
 
 // commitFailed sorts what a commit may say.
@@ -160,7 +175,7 @@ func (d *Device) catchUp(ctx context.Context) error {
 	}
 	if err := d.vault.FinishAnchor(ctx); err != nil {
 		if errors.Is(err, vault.ErrPending) {
-			return fmt.Errorf("%w: %w", ErrBusy, err)
+			return d.waits(err)
 		}
 		return d.commitFailed(err)
 	}

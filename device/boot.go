@@ -34,7 +34,7 @@ func Open(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, c *Config) (*D
 
 // start is a boot, or what follows an order to recover. Caller holds d.mu or owns d.
 func (d *Device) start(ctx context.Context) error {
-	d.health, d.why, d.state = 0, nil, policy.Deployed
+	d.health, d.why, d.state, d.orphan = 0, nil, policy.Deployed, nil
 	// The caller's clock may have begun long ago.
 	d.watch.last, d.audited = d.set.Tick(), d.set.Tick()
 	if err := d.findVault(ctx); err != nil {
@@ -58,13 +58,9 @@ func (d *Device) start(ctx context.Context) error {
 
 // findVault opens the vault and completes what an earlier start left open. What
 // it cannot use it reports as degraded; an error is a context's.
-func (d *Device) findVault(ctx context.Context) error {
-	w, err := d.window(d.set.copies)
-	if err == nil {
-		d.copies, err = vault.NewCopies(w)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+func (d *Device) findVault(ctx context.Context) (err error) {
+	if d.copies, err = d.openCopies(); err != nil {
+		return err
 	}
 	if d.ks == nil {
 		d.fail(order.VaultLost, errors.New("no keystore"))
@@ -74,7 +70,7 @@ func (d *Device) findVault(ctx context.Context) error {
 		return d.failOrStop(ctx, order.VaultLost, fmt.Errorf("latch: %w", err))
 	}
 	if !d.latch.Set() {
-		return ErrNotProvisioned
+		return d.findOrphan(ctx)
 	}
 	if d.latch.Epoch > math.MaxUint32 {
 		d.fail(order.VaultLost, fmt.Errorf("latch: epoch %d", d.latch.Epoch))
@@ -95,6 +91,18 @@ func (d *Device) findVault(ctx context.Context) error {
 	return nil
 }
 
+func (d *Device) openCopies() (*vault.Copies, error) {
+	w, err := d.window(d.set.copies)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	c, err := vault.NewCopies(w)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return c, nil
+}
+
 func (d *Device) openVault(ctx context.Context) error {
 	w, err := d.window(d.set.journal)
 	if err != nil {
@@ -108,9 +116,11 @@ func (d *Device) openVault(ctx context.Context) error {
 	if err != nil || d.ks.Anchor() == nil {
 		return err
 	}
-	// Beside an anchor every vault is anchored before the latch makes it count. What
-	// is not is the beginning of a chain whose end somebody, or a cut, took away.
-	if _, anchored := v.Snapshot().Anchored(); !anchored {
+	// Beside an anchor every vault is anchored before the latch makes it count, unless
+	// it says from its first record on that there was none. What is not is the
+	// beginning of a chain whose end somebody, or a cut, took away.
+	s := v.Snapshot()
+	if _, anchored := s.Anchored(); !anchored && !isSet(s, slotUnanchored) {
 		return fmt.Errorf("%w: the state is from before the first anchored one", vault.ErrAnchorAhead)
 	}
 	return nil

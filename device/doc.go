@@ -24,5 +24,6 @@
 // A vault that is damaged, older than its anchor or of another device is not an
 // error of Open: the device serves what every host may read, refuses every change,
 // says why in [Device.Status] and in its reports, and waits for its owner's order
-// to recover. docs/orders.md has the table of what survives what.
+// to recover. So it is with a latch that reads as never set over a vault of this very
+// device: it was taken away, and the device is not new. docs/orders.md has the table of what survives what.
 package device

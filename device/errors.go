@@ -7,7 +7,8 @@ import "errors"
 var (
 	// ErrConfig: the memory, the vault's place or the keystore cannot carry a device.
 	ErrConfig = errors.New("device: impossible configuration")
-	// ErrNotProvisioned: the keystore's latch was never set. Call Provision.
+	// ErrNotProvisioned: the keystore's latch was never set, and the flash holds no
+	// vault of this device. Call Provision.
 	ErrNotProvisioned = errors.New("device: not provisioned")
 	// ErrProvisioned: it has an owner already, or was given another policy.
 	ErrProvisioned = errors.New("device: provisioned already")

@@ -118,8 +118,11 @@ func (d *Device) redo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if in.kind == intentLifecycle {
+	switch in.kind {
+	case intentLifecycle:
 		return nil // needs the lock: see finishDecommission
+	case intentProvision:
+		return d.vault.Commit(ctx, vault.CloseIntent()) // the latch is set
 	}
 	msg, err := d.copies.Get(ctx, int(in.doc.set), in.doc.digest)
 	if err != nil {

@@ -22,7 +22,7 @@ const firstEpoch = 1
 // begins in state manufacturing. A cut leaves a device that is provisioned, or one
 // that may be provisioned again with the same call; the same order once more is
 // nothing to do. ErrProvisioned if the device has another policy or owner, also if
-// its vault is lost: that takes the owner's order to recover.
+// its vault is lost, or its latch: that takes the owner's order to recover.
 func Provision(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, signedPolicy []byte, c *Config) (*Device, error) {
 	if ks == nil {
 		return nil, fmt.Errorf("%w: no keystore", ErrConfig)
@@ -50,6 +50,11 @@ func Provision(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, signedPol
 	if err := d.derive(ctx); err != nil {
 		return nil, err
 	}
+	if o, err := d.orphaned(ctx); err != nil {
+		return nil, err
+	} else if o != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProvisioned, o.why)
+	}
 	rec := keystore.Record{Root: ring.Root(), Epoch: firstEpoch}
 	if err := d.write(ctx, signedPolicy, pol, v, rec); err != nil {
 		return nil, err
@@ -76,19 +81,16 @@ func (d *Device) again(ctx context.Context, pol *policy.Policy, ring *order.Keyr
 }
 
 // write puts the first state on the flash and closes with the latch: before it,
-// nothing of this counts.
+// nothing of this counts. The intent tells this vault from one whose latch is gone;
+// the first start behind the latch closes it.
 func (d *Device) write(ctx context.Context, msg []byte, pol *policy.Policy, v *order.Verified, rec keystore.Record) error {
 	doc := document{digest: sha256.Sum256(msg)}
 	if err := d.clearAudit(pol); err != nil {
 		return err
 	}
-	w, err := d.window(d.set.copies)
+	copies, err := d.openCopies()
 	if err != nil {
 		return err
-	}
-	copies, err := vault.NewCopies(w)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	for set := range 2 {
 		if err := copies.Clear(ctx, set); err != nil {
@@ -104,7 +106,8 @@ func (d *Device) write(ctx context.Context, msg []byte, pol *policy.Policy, v *o
 		return err
 	}
 	jv, err := vault.Format(ctx, jw, d.secret.vault, d.options(), vault.SetOwnerEpoch(uint32(rec.Epoch)),
-		vault.SetLifecycle(uint8(policy.Manufacturing)), vault.PutSlot(slotDocument, doc.bytes()).Owner())
+		vault.SetLifecycle(uint8(policy.Manufacturing)), vault.PutSlot(slotDocument, doc.bytes()).Owner(), putFlag(slotUnanchored, d.ks.Anchor() == nil),
+		vault.OpenIntent(intent{kind: intentProvision, doc: doc, root: rec.Root, epoch: firstEpoch, digest: v.Digest}.record()))
 	if err != nil {
 		return fmt.Errorf("device: %w", err)
 	}

@@ -3,7 +3,6 @@ package device
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"math"
 
@@ -92,8 +91,15 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 		return err
 	}
 	next := keystore.Record{Root: ring.Root(), Epoch: uint64(v.Epoch)}
+	if err := d.adopt(ctx); err != nil {
+		return err
+	}
 	if err := d.rebuild(ctx, b.Policy, v, next, carry); err != nil {
 		return err
+	}
+	if d.vault != nil {
+		d.vault.Abandon() // its place is taken
+		d.vault = nil
 	}
 	if err := d.shut(); err != nil {
 		return err
@@ -108,8 +114,7 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsage) (changes []vault.Change, err error) {
 	known := map[uint32]policy.Usage{}
 	rma := st == policy.RMA
-	if d.vault != nil {
-		s := d.vault.Snapshot()
+	if s, ok := d.remembered(); ok {
 		// What it tells may be old, so that the state may be a later one; but nothing
 		// leads back to manufacturing, nor from the end.
 		if told := policy.State(s.Lifecycle()); told == policy.Decommissioned || st == policy.Manufacturing && told != st {
@@ -146,6 +151,17 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 	return append(changes, vault.SetLifecycle(uint8(st)), putFlag(slotRMA, rma)), nil
 }
 
+// remembered is what the vault that is given up says, if it can be read.
+func (d *Device) remembered() (vault.Snapshot, bool) {
+	switch {
+	case d.vault != nil:
+		return d.vault.Snapshot(), true
+	case d.orphan != nil && d.orphan.readable:
+		return d.orphan.state, true
+	}
+	return vault.Snapshot{}, false
+}
+
 // counted tells whether anything about a region is counted in some state.
 func counted(r *policy.Region) bool {
 	metered := func(a policy.Access) bool { return a.Write.Mode == policy.Append || a.Write.Mode == policy.Once }
@@ -174,15 +190,23 @@ func (d *Device) rebuild(ctx context.Context, msg []byte, v *order.Verified, nex
 	o := d.options()
 	o.Epoch = uint32(next.Epoch)
 	key := vault.CounterKey{OwnerEpoch: uint32(next.Epoch), Authority: nameKey(order.Owner), Class: uint8(order.ClassRoot)}
-	changes := append(carry, vault.SetOwnerEpoch(uint32(next.Epoch)), vault.PutSlot(slotDocument, doc.bytes()).Owner())
+	// An anchor that is gone for good must not keep the owner out: the vault goes
+	// on without, and reports say so.
+	anchored := false
+	if a := d.ks.Anchor(); a != nil {
+		_, err := a.Read(ctx)
+		anchored = err == nil
+	}
+	changes := append(carry, vault.SetOwnerEpoch(uint32(next.Epoch)), vault.PutSlot(slotDocument, doc.bytes()).Owner(),
+		putFlag(slotUnanchored, !anchored))
 	jv, err := vault.Format(ctx, w, d.secret.vault, o, changes...)
 	if err != nil {
 		return fmt.Errorf("device: %w", err)
 	}
-	// An anchor that is gone for good must not keep the owner out: the vault goes
-	// on without, and reports say so.
 	counter := vault.RaiseCounter(key, max(v.Fresh.Counter, 1))
-	if err = jv.CommitAnchored(ctx, counter); errors.Is(err, vault.ErrAnchorAbsent) {
+	if anchored {
+		err = jv.CommitAnchored(ctx, counter)
+	} else {
 		err = jv.Commit(ctx, counter)
 	}
 	if err == nil {

@@ -42,7 +42,7 @@ func (d *Device) report(ctx context.Context, nonce []byte, c *order.Certificate)
 	}
 	r := &order.Report{
 		Nonce: nonce, Device: d.id, Boot: d.boot, Uptime: d.set.Tick(), Epoch: d.epoch(), State: uint8(d.state),
-		VaultEpoch: d.epoch(), Health: d.health, Previous: d.reported.digest, Certificate: c,
+		VaultEpoch: d.epoch(), Health: d.healthNow(), Previous: d.reported.digest, Certificate: c,
 	}
 	if err := d.claimPolicy(ctx, r); err != nil {
 		return nil, err
@@ -56,6 +56,14 @@ func (d *Device) report(ctx context.Context, nonce []byte, c *order.Certificate)
 	}
 	d.reported.digest = sha256.Sum256(b)
 	return b, nil
+}
+
+// healthNow adds what is looked up rather than remembered.
+func (d *Device) healthNow() order.Health {
+	if d.later != nil {
+		return d.health | order.AnchorAbsent // for now: an order waits for it
+	}
+	return d.health
 }
 
 // claimPolicy says what is in force and what the flash holds under it.

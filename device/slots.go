@@ -18,6 +18,7 @@ const (
 	slotLedger       = 6 // seconds of uptime that the running periods have seen
 	slotCertificate  = 7 // set, digest
 	slotAcknowledged = 8 // sequence up to which the audit chain may go
+	slotUnanchored   = 9 // 1: the vault was made without an anchor
 )
 
 // document says where a verbatim document is.
@@ -102,6 +103,7 @@ type intent struct {
 const (
 	intentOwner     = 1 // a new owner, or new keys of the owner: vault epoch, latch
 	intentLifecycle = 2 // wipe, then the state
+	intentProvision = 3 // the first owner: the latch
 )
 
 func (in intent) record() vault.Intent {
@@ -112,7 +114,7 @@ func (in intent) record() vault.Intent {
 }
 
 func parseIntent(v vault.Intent) (in intent, err error) {
-	if len(v.Body) != 33+32+4+1+32 || v.Kind != intentOwner && v.Kind != intentLifecycle {
+	if len(v.Body) != 33+32+4+1+32 || v.Kind < intentOwner || v.Kind > intentProvision {
 		return in, fmt.Errorf("device: intent %d of %d bytes: %w", v.Kind, len(v.Body), vault.ErrVersion)
 	}
 	in.kind = v.Kind

@@ -33,7 +33,7 @@ func (d *Device) Status() Status {
 	if d.set == nil || d.closed {
 		return Status{}
 	}
-	h := d.health
+	h := d.healthNow()
 	s := Status{
 		Device: d.id, State: d.state, Degraded: d.degraded(), Frozen: h&order.Frozen != 0,
 		Narrowed: h&order.HeldBack != 0, Development: d.set.Development || h&order.DevelopmentKeys != 0,

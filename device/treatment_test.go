@@ -75,6 +75,7 @@ const ordersTail = `
 | while confidential regions are wiped | the intent; they are wiped again, and only then the state changes |
 | between the new owner's vault and the latch | the old owner and the intent, which is redone |
 | behind the latch | the new owner |
+| while a device is provisioned, in front of the latch | a device without an owner, which may be provisioned again |
 | while an order to recover is carried out | a device as lost as before, until the latch has moved |
 | while a host programs or erases what it may | that block torn, as without a lock; its wear is charged already |
 | while an audit entry is written | the entry, or none; what is in front of it stays whole |
@@ -88,4 +89,14 @@ const ordersTail = `
 | an anchor without a budget | wear charged since the last anchored record |
 
 Wear alone is never anchored: a host would choose how often the anchor is written.
+
+## A latch that is gone
+
+A latch that reads as never set is a new device only where the flash holds no vault of this
+very device. Over one it is a lost device: it serves what is public, and takes an order to
+recover from the owner whom the newest state of the vault names, for an owner epoch above all
+that is there. Whoever can blank the latch and put an old copy of the flash back can make that
+an earlier owner, and with that owner's key recover; whoever can blank the latch and erase the
+vault can provision, without any key. Either shows in the reports: an owner epoch that went back,
+a policy that nobody sent.
 `

@@ -62,7 +62,8 @@ func (v *Vault) advance(ctx context.Context, to uint64) error {
 // durable: when it returns nil, no copy of an older vault passes for this one.
 // ErrPending if the record is durable and the anchor did not answer; the changes
 // show, and their effect must wait until FinishAnchor returns nil. ErrAnchorAbsent
-// without an anchor.
+// without an anchor. If somebody else has moved it, ErrAnchorAhead or
+// ErrAnchorBehind: nothing is written, and the vault can only be read from then on.
 func (v *Vault) CommitAnchored(ctx context.Context, changes ...Change) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -75,19 +76,35 @@ func (v *Vault) CommitAnchored(ctx context.Context, changes ...Change) error {
 	if err := v.finish(ctx); err != nil {
 		return err
 	}
-	mine, anchored := v.j.at.state.anchored()
-	if !anchored {
-		now, err := v.anchor.Read(ctx)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrAnchorAbsent, err)
-		}
-		mine = now
+	mine, err := v.unmoved(ctx)
+	if err != nil {
+		return err
 	}
 	if err := v.commit(append(changes[:len(changes):len(changes)], setAnchored(mine+1))); err != nil {
 		return err
 	}
 	v.pending = true
 	return v.finish(ctx)
+}
+
+// unmoved is where the anchor has to be before it is stepped. One that somebody else
+// has moved meanwhile would make the step of another record pass for this one's.
+func (v *Vault) unmoved(ctx context.Context) (uint64, error) {
+	mine, anchored := v.j.at.state.anchored()
+	now, err := v.anchor.Read(ctx)
+	switch {
+	case err != nil && anchored:
+		return mine, nil // it may answer later: ErrPending
+	case err != nil:
+		return 0, fmt.Errorf("%w: %w", ErrAnchorAbsent, err)
+	case !anchored:
+		return now, nil
+	case now > mine:
+		v.refuse = fmt.Errorf("%w: %d, anchor %d", ErrAnchorAhead, mine, now)
+	case now < mine:
+		v.refuse = fmt.Errorf("%w: %d, anchor %d", ErrAnchorBehind, mine, now)
+	}
+	return mine, v.refuse
 }
 
 // FinishAnchor makes the anchor's step that a CommitAnchored left pending.

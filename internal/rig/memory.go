@@ -56,6 +56,13 @@ func (l *Latch) Fail(err error) {
 	l.err = err
 }
 
+// Blank makes the latch read as never set, as no honest latch can.
+func (l *Latch) Blank() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rec = keystore.Record{}
+}
+
 // Anchor is a counter in this process.
 type Anchor struct {
 	mu     sync.Mutex

@@ -39,7 +39,11 @@ type Config struct {
 	Policy   func(*policy.Policy) // changes it before it is signed
 	Device   device.Config        // Vault, Tick and Rand are the rig's
 	Blank    bool                 // do not provision
-	Keystore keystore.Keystore    // nil: one in software, with Latch and Anchor of the rig
+
+	// Keystore opens the device's at each start; (nil, nil) if it cannot be opened.
+	// nil is one in software, with Latch and Anchor.
+	Keystore func() (keystore.Keystore, error)
+	Light    bool // an identity of Ed25519 alone, for devices that start by the thousand
 }
 
 // Rig is a device with everything around it.
@@ -115,22 +119,40 @@ func (r *Rig) memory() error {
 
 // openKeys opens the device's keystore again, as a start does.
 func (r *Rig) openKeys() error {
-	ks := r.Config.Keystore
-	if ks == nil {
-		c := &soft.Config{Latch: r.Latch}
-		if r.Anchor != nil {
-			c.Anchor = r.Anchor
-		}
-		var err error
-		if ks, err = soft.Supply(r.secret[:], c); err != nil {
+	if r.Keystore != nil {
+		ks, err := r.Keystore()
+		if err != nil {
 			return err
 		}
+		return r.use(ks)
+	}
+	c := &soft.Config{Latch: r.Latch}
+	if r.Anchor != nil {
+		c.Anchor = r.Anchor
+	}
+	var ks keystore.Keystore
+	if r.Light {
+		ks = newLight(r.secret, r.Latch, r.Anchor)
+	} else {
+		own, err := soft.Supply(r.secret[:], c)
+		if err != nil {
+			return err
+		}
+		ks = own
+	}
+	return r.use(ks)
+}
+
+// use makes ks the device's keystore. Without one the device keeps its name.
+func (r *Rig) use(ks keystore.Keystore) error {
+	if r.Keys = ks; ks == nil {
+		return nil
 	}
 	key, err := order.IdentityKey(ks.Identity())
 	if err != nil {
 		return err
 	}
-	r.Keys, r.ID = ks, order.DeviceID(key.ID())
+	r.ID = order.DeviceID(key.ID())
 	return nil
 }
 
@@ -198,8 +220,8 @@ func (r *Rig) People(authority string) []*cose.Signer { return r.people[authorit
 // Hire replaces the signers of an authority, for the next policy.
 func (r *Rig) Hire(authority string, s ...*cose.Signer) { r.people[authority] = s }
 
-// settings is the device's configuration.
-func (r *Rig) settings() *device.Config {
+// Settings is the device's configuration.
+func (r *Rig) Settings() *device.Config {
 	c := r.Config.Device
 	c.Vault = r.Policy.Area("vault").Span
 	c.Tick, c.Rand = func() uint64 { return r.Now }, r.rand
@@ -221,7 +243,7 @@ func (r *Rig) Provision() error {
 	if err != nil {
 		return err
 	}
-	r.Device, err = device.Provision(context.Background(), r.Mem, r.Keys, msg, r.settings())
+	r.Device, err = device.Provision(context.Background(), r.Mem, r.Keys, msg, r.Settings())
 	return err
 }
 
@@ -246,7 +268,7 @@ func (r *Rig) Open() (err error) {
 	if err := r.openKeys(); err != nil {
 		return err
 	}
-	r.Device, err = device.Open(context.Background(), r.Mem, r.Keys, r.settings())
+	r.Device, err = device.Open(context.Background(), r.Mem, r.Keys, r.Settings())
 	return err
 }
 

@@ -241,8 +241,8 @@ func (m *maker) attest(c *call) error {
 	return nil
 }
 
-// indices defines the NV memory, and steps the counter once: before that it
-// has no value.
+// indices defines the NV memory, steps the counter once, before which it has no
+// value, and writes a latch that was never set.
 func (m *maker) indices(c *call) error {
 	owner := tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: tpm2.PasswordAuth(m.cfg.OwnerAuth)}
 	for n := range indices {
@@ -265,5 +265,16 @@ func (m *maker) indices(c *call) error {
 		}
 		c.end()
 	}
-	return m.k.increment(c)
+	return m.k.begin(c)
+}
+
+// begin gives the indices their first values, so that one without is not ours.
+func (k *Keystore) begin(c *call) error {
+	ctx := c.ctx
+	if err := k.increment(c); err != nil {
+		return err
+	}
+	c.end()
+	c.ctx = ctx
+	return k.write(c, nvNext, make([]byte, recordLen))
 }

@@ -113,7 +113,7 @@ func (k *Keystore) mark(c *call) error {
 func (k *Keystore) evictCopies(c *call) error {
 	const most = 64 // more than a TPM has room for
 	ctx := c.ctx
-	list, err := k.persistent(c, 0x81000000, most)
+	list, err := k.list(c, 0x81000000, most)
 	if err != nil {
 		return err
 	}
@@ -151,12 +151,12 @@ func (k *Keystore) evict(c *call, h tpm2.TPMHandle, name tpm2.TPM2BName) error {
 // storageGone asks the TPM in a session, for nobody signs the error that an absent
 // handle gives.
 func (k *Keystore) storageGone(c *call) (bool, error) {
-	list, err := k.persistent(c, k.state.srkHandle(), 1)
+	list, err := k.list(c, k.state.srkHandle(), 1)
 	return err == nil && (len(list) == 0 || list[0] != k.state.srkHandle()), err
 }
 
-// persistent lists at most n persistent handles from first on, in an audit session.
-func (k *Keystore) persistent(c *call, first tpm2.TPMHandle, n uint32) ([]tpm2.TPMHandle, error) {
+// list lists at most n handles of first's kind from first on, in an audit session.
+func (k *Keystore) list(c *call, first tpm2.TPMHandle, n uint32) ([]tpm2.TPMHandle, error) {
 	opts, err := options(k.state, plain, nil)
 	if err != nil {
 		return nil, err

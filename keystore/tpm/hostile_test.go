@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -93,6 +94,12 @@ func TestSecondClient(t *testing.T) {
 			[]func(*device) error{count, step}, keystore.ErrForeign},
 		{"blank latch", func(t *testing.T, tr transport.TPM) { redefine(t, tr, undefine(t, tr, nvFirst), false) },
 			[]func(*device) error{held, set}, keystore.ErrReset},
+		{"blank later latch", func(t *testing.T, tr transport.TPM) { redefine(t, tr, undefine(t, tr, nvNext), false) },
+			[]func(*device) error{held, set}, keystore.ErrReset},
+		{"both latches blank", func(t *testing.T, tr transport.TPM) {
+			redefine(t, tr, undefine(t, tr, nvFirst), false)
+			redefine(t, tr, undefine(t, tr, nvNext), false)
+		}, []func(*device) error{held, set}, keystore.ErrReset},
 		{"counter of another kind", func(t *testing.T, tr transport.TPM) {
 			pub := undefine(t, tr, nvCounter)
 			pub.Attributes.NT, pub.Attributes.OwnerWrite = tpm2.TPMNTOrdinary, true
@@ -114,22 +121,24 @@ func TestSecondClient(t *testing.T) {
 			must(t, err)
 		}, []func(*device) error{sign}, keystore.ErrReset},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			d := newDevice(t, tpm.Config{})
-			for n := byte(1); n <= 2; n++ {
-				must(t, d.Latch().Set(ctx, record(n)))
-			}
-			tc.attack(t, d.chip.client(t))
-			for i, call := range tc.calls {
-				if err := call(d); !errors.Is(err, tc.kind) || errors.Is(err, keystore.ErrUncertain) {
-					t.Errorf("call %d: %v, want %v", i, err, tc.kind)
+		for owners := byte(1); owners <= 2; owners++ {
+			t.Run(fmt.Sprintf("%s of %d", tc.name, owners), func(t *testing.T) {
+				d := newDevice(t, tpm.Config{})
+				for n := byte(1); n <= owners; n++ {
+					must(t, d.Latch().Set(ctx, record(n)))
 				}
-			}
-			if _, err := d.reopen(t); !errors.Is(err, tc.kind) {
-				t.Errorf("open: %v, want %v", err, tc.kind)
-			}
-			d.chip.clean(t)
-		})
+				tc.attack(t, d.chip.client(t))
+				for i, call := range tc.calls {
+					if err := call(d); !errors.Is(err, tc.kind) || errors.Is(err, keystore.ErrUncertain) {
+						t.Errorf("call %d: %v, want %v", i, err, tc.kind)
+					}
+				}
+				if _, err := d.reopen(t); !errors.Is(err, tc.kind) {
+					t.Errorf("open: %v, want %v", err, tc.kind)
+				}
+				d.chip.clean(t)
+			})
+		}
 	}
 }
 

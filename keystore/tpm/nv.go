@@ -13,7 +13,7 @@ import (
 const (
 	nvCounter = iota // the anchor: not orderly, so each step is durable when it returns
 	nvFirst          // the first record of the latch: written once, then locked for ever
-	nvNext           // later records
+	nvNext           // the newest record; Create writes an empty one
 	indices
 )
 
@@ -224,7 +224,11 @@ func (l latch) Read(ctx context.Context) (r keystore.Record, err error) {
 }
 
 // readLatch reads both records; the later counts. open tells that the first is
-// written and not locked yet.
+// written and a cut has kept the rest of its Set away.
+//
+// Who may use the owner hierarchy can undefine an index and define one that looks the
+// same, but writes none with our password. So a blank index proves nothing: the second is
+// written by Create already, and repeats the first record before that is locked.
 func (k *Keystore) readLatch(c *call) (r keystore.Record, open bool, err error) {
 	b, a, err := k.read(c, nvFirst)
 	c.end()
@@ -238,24 +242,36 @@ func (k *Keystore) readLatch(c *call) (r keystore.Record, open bool, err error) 
 		return r, false, err
 	}
 	next := parseRecord(b)
-	switch {
-	case next.Set() && !first.Set():
-		// An older first record cannot be missing: the index was made anew.
-		return r, false, fault("latch", keystore.ErrReset, nil)
-	case next.Epoch > first.Epoch:
+	if b == nil || next.Set() != first.Set() && (next.Set() || a.WriteLocked) {
+		return r, false, fault("latch", keystore.ErrReset, nil) // one was made anew
+	}
+	if next.Epoch > first.Epoch {
 		first = next
 	}
 	return first, a.Written && !a.WriteLocked, nil
 }
 
-// settleLatch locks a first record whose lock a cut has kept away.
+// settleLatch completes a first Set that a cut has ended.
 func (k *Keystore) settleLatch(c *call) (keystore.Record, error) {
 	r, open, err := k.readLatch(c)
 	if err == nil && open {
+		err = k.closeLatch(c, r)
+	}
+	return r, err
+}
+
+// closeLatch is what follows the first record: it is repeated in the second index, and
+// then locked.
+func (k *Keystore) closeLatch(c *call, r keystore.Record) error {
+	ctx := c.ctx
+	err := k.write(c, nvNext, formatRecord(r))
+	c.end()
+	if err == nil {
+		c.ctx = ctx
 		err = k.lockIndex(c, nvFirst)
 		c.end()
 	}
-	return r, err
+	return err
 }
 
 func (l latch) Set(ctx context.Context, r keystore.Record) error {
@@ -280,7 +296,7 @@ func (l latch) Set(ctx context.Context, r keystore.Record) error {
 			return err
 		}
 		c.ctx = ctx
-		if err := l.k.lockIndex(c, nvFirst); err != nil {
+		if err := l.k.closeLatch(c, r); err != nil {
 			return fault("latch", keystore.ErrUncertain, err)
 		}
 		return nil

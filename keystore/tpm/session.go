@@ -191,7 +191,7 @@ func (s *state) publics(seed []byte) (signing, encap []byte, err error) {
 	return signing, append(dk.EncapsulationKey().Bytes(), point(s.public[objDH])...), nil
 }
 
-// verify asks the TPM for everything that later calls rely on.
+// verify asks the TPM for every key that later calls rely on.
 func (k *Keystore) verify(c *call) error {
 	for h, name := range map[tpm2.TPMHandle][]byte{k.state.ekHandle(): k.state.ekName(), k.state.srkHandle(): k.state.srkName} {
 		r, err := run(c, tpm2.ReadPublic{ObjectHandle: h})
@@ -211,12 +211,16 @@ func (k *Keystore) verify(c *call) error {
 		return err
 	}
 	k.setAuth(mac)
-	c.end()
+	return nil
+}
+
+// verifyMemory does the same for the NV memory.
+func (k *Keystore) verifyMemory(c *call) error {
 	if _, err := k.readCounter(c); err != nil {
 		return err
 	}
 	c.end()
-	_, err = k.settleLatch(c)
+	_, err := k.settleLatch(c)
 	return err
 }
 

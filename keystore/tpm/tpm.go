@@ -16,8 +16,9 @@
 // Destroy takes it away, and with it all that the blob is good for.
 //
 // What it cannot do: who may use the TPM's owner hierarchy can clear the TPM or undefine its
-// indices. That is denial, and it is seen: ErrReset. And who runs code in the lock's
-// place, with its blob and without PCRs in [Config], may use the keys as the lock does.
+// indices. That is denial, and it is seen: ErrReset, and the operator opens it with
+// Config.Mend. And who runs code in the lock's place, with its blob and without PCRs in
+// [Config], may use the keys as the lock does.
 //
 // The transport is a resource manager (/dev/tpmrm0), or, without one, this keystore's
 // alone: after a lost reply it flushes all loaded sessions.
@@ -37,7 +38,7 @@ import (
 // Config is what the integrator decides; nil and zero are valid. [Create] and
 // [Open] take the same.
 type Config struct {
-	// OwnerAuth is the owner hierarchy's password. Create and Keystore.Destroy need it, Open
+	// OwnerAuth is the owner hierarchy's password. Create, Mend and Keystore.Destroy need it, Open
 	// does not: a process that is not to destroy the device opens it without.
 	OwnerAuth []byte
 	// EndorsementAuth is the endorsement hierarchy's password.
@@ -57,6 +58,15 @@ type Config struct {
 	PCRs []uint
 	// EKCert is the EK's certificate, for Evidence; nil if there is none.
 	EKCert []byte
+	// Mend has Open define an index anew that is gone, instead of ErrReset. It is the
+	// operator's answer to a TPM that was tampered with, never what a start does by
+	// itself, and needs OwnerAuth. A new anchor begins two steps beyond the highest count
+	// that the TPM ever had, where no vault is; a new latch reads as never set, also if one of its two indices
+	// was left. Neither says that the device is new: package device finds the
+	// anchor ahead of its vault, or a vault without its latch, and waits for its owner's
+	// order to recover. Keys that are gone stay ErrReset. An index that
+	// somebody else defined in the place of one of these is undefined by hand first.
+	Mend bool
 	// Budget of the anchor; zero is 100 000 writes, 27 a day.
 	Budget keystore.Budget
 }
@@ -111,7 +121,7 @@ var _ keystore.Keystore = (*Keystore)(nil)
 // Open opens what Create made: blob is what Create returned, t the TPM. It asks
 // the TPM for everything that it will rely on. ErrAbsent for an empty blob and for a device
 // that was destroyed, ErrCorrupt for a damaged blob, ErrForeign for another TPM, ErrReset if
-// this one was cleared or an index is gone, ErrSealed under another measurement. t stays
+// this one was cleared or an index is gone (see Config.Mend), ErrSealed under another measurement. t stays
 // the caller's.
 func Open(ctx context.Context, t transport.TPM, blob []byte, c *Config) (*Keystore, error) {
 	cfg, err := c.defaults()
@@ -123,7 +133,21 @@ func Open(ctx context.Context, t transport.TPM, blob []byte, c *Config) (*Keysto
 		return nil, err
 	}
 	k := newKeystore(t, cfg, s)
-	if err := k.with(ctx, "open", k.verify); err != nil {
+	steps := []func(*call) error{k.verify, k.verifyMemory}
+	if cfg.Mend {
+		steps = []func(*call) error{k.verify, k.mend, k.verifyMemory}
+	}
+	err = k.with(ctx, "open", func(c *call) error {
+		for _, step := range steps {
+			c.ctx = ctx
+			if err := step(c); err != nil {
+				return err
+			}
+			c.end()
+		}
+		return nil
+	})
+	if err != nil {
 		k.sweep()
 		return nil, err
 	}
