@@ -19,7 +19,7 @@ func (d *Device) persist(region uint32, want policy.Usage) (policy.Usage, error)
 		return policy.Usage{}, ErrDegraded
 	}
 	was := policy.Usage(v.Snapshot().Usage(region))
-	ahead := want
+	ahead := was.Join(want) // the lock counts what was used, and the vault what was charged
 	if want.Erases > was.Erases {
 		ahead.Erases += eraseChunk - 1
 	}

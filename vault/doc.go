@@ -48,6 +48,11 @@
 // Where an Anchor is given, CommitAnchored returns only after the anchor went up
 // with the record; a vault older than its anchor opens for reading only.
 //
+// NextEpoch moves the state to another vault epoch together with the latch.
+// Copies keep what an owner signed outside the journal, verbatim and twice; an
+// AuditLog is a chain in blocks of its own. Inspect looks at a vault and never
+// writes.
+//
 // # Wear
 //
 // A commit of one counter takes three slots of 32 bytes, so a 4 KiB block with a

@@ -15,7 +15,8 @@ type journal struct {
 	*layout
 	seal  *sealer
 	epoch uint32
-	at    chain // where the next record goes
+	at    chain  // where the next record goes
+	wrote []byte // the slots of the record that was written last
 	how   procedure
 }
 
@@ -61,6 +62,7 @@ func (j *journal) write(block, slot int, kind byte, seq uint64, prev tag, body [
 	if err := j.mem.Sync(); err != nil {
 		return t, err
 	}
+	j.wrote = bytes.Join(frames, nil)
 	back := make([]byte, j.slot)
 	for i, p := range frames {
 		if _, err := j.mem.ReadAt(back, j.off(block, slot+i)); err != nil {
@@ -85,6 +87,7 @@ func (j *journal) commit(next state, body []byte) error {
 		if err == nil {
 			j.at.state, j.at.tag = next, t
 			j.at.seq++
+			j.at.head, j.at.data = j.at.next, j.wrote
 			j.at.next += j.need(len(body))
 			return nil
 		}
@@ -154,7 +157,8 @@ func (j *journal) snapshot(block, slot int, next state, body []byte, erase bool)
 	if err != nil {
 		return err
 	}
-	j.at = chain{version: j.how.version, state: next, seq: seq, tag: t, block: block, next: slot + j.need(len(body))}
+	j.at = chain{version: j.how.version, state: next, seq: seq, tag: t, block: block, next: slot + j.need(len(body)),
+		head: slot, data: j.wrote}
 	return nil
 }
 

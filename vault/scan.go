@@ -17,6 +17,8 @@ type chain struct {
 	block   int
 	next    int // the slot behind the last record
 	settled bool
+	head    int    // the slot where the last snapshot or delta begins
+	data    []byte // its slots, as they were read or written
 }
 
 // found is what a scan of all blocks saw. Every slot is read once, so that bits
@@ -92,6 +94,9 @@ func (j *journal) scan() (*found, error) {
 			return nil, err
 		}
 	}
+	if f.best != nil {
+		f.best.data = bytes.Clone(f.best.data) // and not the whole block
+	}
 	return f, nil
 }
 
@@ -122,6 +127,9 @@ func (j *journal) follow(f *found, block int, m *image) error {
 		default:
 			c = next
 			c.block, c.next = block, i
+			if r.kind != typeSettled {
+				c.head, c.data = int(r.slot), m.data[int(r.slot)*j.slot:i*j.slot]
+			}
 		}
 	}
 	if c != nil && (f.best == nil || c.seq >= f.best.seq) {

@@ -201,6 +201,9 @@ func (v *Vault) commit(changes []Change) error {
 	if len(body) == 0 {
 		return nil
 	}
+	if err := v.mine(len(body)); err != nil {
+		return err
+	}
 	if err := v.j.commit(next, body); err != nil {
 		v.refuse = fmt.Errorf("%w: %w", ErrUncertain, err)
 		return v.refuse
@@ -214,6 +217,12 @@ func (v *Vault) Settle(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err := v.writable(ctx); err != nil {
+		return err
+	}
+	if v.j.at.settled {
+		return nil
+	}
+	if err := v.mine(0); err != nil {
 		return err
 	}
 	if err := v.j.settle(); err != nil {
@@ -232,8 +241,10 @@ func (v *Vault) Close() error {
 		return nil
 	}
 	var err error
-	if v.refuse == nil {
-		err = v.j.settle()
+	if v.refuse == nil && !v.j.at.settled {
+		if err = v.mine(0); err == nil {
+			err = v.j.settle()
+		}
 	}
 	v.j, v.refuse, v.pending = nil, ErrClosed, false
 	return err
