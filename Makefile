@@ -8,7 +8,7 @@ LAYOUTS    ?= 12
 
 DEV = go -C tools run ./dev
 
-.PHONY: help test test-deps test-long lint fuzz cover bench bench-all cross size clean
+.PHONY: help test test-deps test-long lint fuzz cover bench bench-all mutants cross size clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s), all within FUZZBUDGET (0 = no bou
 
 cover: ## coverage of the trusted core; fails below 95 %
 	$(DEV) cover
+
+mutants: ## one bug at a time in the shipped source, and the test that must fail
+	$(DEV) mutants
 
 bench: ## what mediation costs, over LAYOUTS (12) builds; writes bench/results
 	go run ./bench/run -layouts $(LAYOUTS) -bench '$(BENCH)'

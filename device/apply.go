@@ -38,7 +38,7 @@ func (d *Device) obey(ctx context.Context, msg []byte) (order.Reply, error) {
 	if err := d.catchUp(ctx); err != nil {
 		return order.Reply{}, err
 	}
-	v, err := d.ring.Open(msg, d.id, d.epoch())
+	v, err := d.set.verify.order(d.ring, msg, d.id, d.epoch())
 	if err != nil {
 		return order.Reply{}, err
 	}
@@ -179,11 +179,15 @@ func (d *Device) catchUp(ctx context.Context) error {
 	return effect(ctx)
 }
 
-// resume redoes an intent whose effect failed for a while.
+// resume redoes an intent whose effect failed for a while: now and then, for it
+// erases, and what is delivered meanwhile may come from anybody.
 func (d *Device) resume(ctx context.Context) error {
 	v := d.vault.Snapshot().Intent()
 	if v.Kind != intentLifecycle {
 		return nil
+	}
+	if d.set.Tick() < d.retry {
+		return fmt.Errorf("%w: an order is not completed yet", ErrBusy)
 	}
 	in, err := parseIntent(v)
 	if err == nil {

@@ -5,16 +5,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/vault"
 )
 
-// Kinds of audit entries beside those of orders, which have their number.
+// Kinds of audit entries: an order is its number above auditOrder. What a host can
+// cause in numbers stays below vault.AuditReserved, so that it cannot fill the room
+// that is kept for the rest.
 const (
-	auditDenials = 0x100 + iota // what was refused since the last entry
-	auditFrozen
-	auditRecovered
+	auditDenials = 1 // what was refused since the last entry
+	auditOrder   = vault.AuditReserved
+	auditFrozen  = vault.AuditReserved + 0x100
 )
 
 // auditPeriod is the uptime, in seconds, behind which denials are folded into an
@@ -35,7 +38,7 @@ func (d *Device) openAudit(ctx context.Context) error {
 	}
 	seq, tag := auditHead(d.vault.Snapshot())
 	log, rep, err := vault.OpenAudit(ctx, w, d.secret.audit, vault.AuditOptions{
-		Boot: [16]byte(d.boot[:16]), Known: vault.AuditHead{Seq: seq, Tag: tag}})
+		Boot: [16]byte(d.boot[:16]), Known: vault.AuditMark{Seq: seq, Tag: tag}, Acknowledged: acknowledged(d.vault.Snapshot())})
 	if err != nil || !rep.Whole {
 		d.health |= order.AuditBroken
 		d.tell(Event{Kind: EventAudit, Text: rep.Why, Err: err})
@@ -52,8 +55,7 @@ func (d *Device) log(ctx context.Context, a *accepted) {
 	if a.Kind.Class() == order.ClassLive {
 		return
 	}
-	body := append([]byte{uint8(a.Kind)}, a.Digest[:]...)
-	d.append(ctx, uint16(a.Kind), body)
+	d.append(ctx, auditOrder+uint16(a.Kind), a.Digest[:])
 }
 
 // append adds an entry with the denials since the last one.
@@ -62,25 +64,42 @@ func (d *Device) append(ctx context.Context, kind uint16, body []byte) {
 		return
 	}
 	denied := d.lock.Denials()
-	body = binary.LittleEndian.AppendUint64(body, denied-d.folded)
+	body = binary.LittleEndian.AppendUint64(slices.Clone(body), denied-d.folded)
 	err := d.audit.Append(ctx, kind, d.set.Tick(), body)
-	if err == nil {
+	switch {
+	case err == nil:
 		d.folded = denied
+		d.health &^= order.AuditFull
 		return
-	}
-	if !errors.Is(err, vault.ErrFull) {
+	case errors.Is(err, vault.ErrFull):
+		d.health |= order.AuditFull
+	default:
 		d.health |= order.AuditBroken
 	}
 	d.tell(Event{Kind: EventAudit, Err: err})
 }
 
-// acknowledge lets go of what somebody has read.
-func (d *Device) acknowledge(ctx context.Context, seq uint64) error {
+// acknowledge lets go of what somebody has read. The vault keeps how far before the
+// chain is told, or a start in between would call it broken.
+func (d *Device) acknowledge(ctx context.Context, a *accepted, seq uint64) error {
 	if d.audit == nil {
 		return fmt.Errorf("%w: the policy has no audit area", ErrNotAllowed)
 	}
-	if err := d.audit.Acknowledge(ctx, seq); err != nil {
-		return fmt.Errorf("device: audit: %w", err)
+	if head, _ := d.audit.Head(); seq > head || seq <= acknowledged(d.vault.Snapshot()) {
+		return fmt.Errorf("%w: audit record %d, the chain is at %d", ErrStale, seq, head)
 	}
-	return nil
+	return d.record(ctx, a, func(ctx context.Context) error {
+		if err := d.audit.Acknowledge(ctx, seq); err != nil {
+			return fmt.Errorf("device: audit: %w", err)
+		}
+		d.health &^= order.AuditFull
+		return nil
+	}, vault.PutSlot(slotAcknowledged, binary.LittleEndian.AppendUint64(nil, seq)).Owner())
+}
+
+func acknowledged(s vault.Snapshot) uint64 {
+	if p := s.Slot(slotAcknowledged); len(p) == 8 {
+		return binary.LittleEndian.Uint64(p)
+	}
+	return 0
 }

@@ -35,7 +35,8 @@ func Open(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, c *Config) (*D
 // start is a boot, or what follows an order to recover. Caller holds d.mu or owns d.
 func (d *Device) start(ctx context.Context) error {
 	d.health, d.why, d.state, d.orphan = 0, nil, policy.Deployed, nil
-	d.watch.last = d.set.Tick()
+	// The caller's clock may have begun long ago.
+	d.watch.last, d.audited = d.set.Tick(), d.set.Tick()
 	if err := d.findVault(ctx); err != nil {
 		return err
 	}
@@ -112,7 +113,15 @@ func (d *Device) openVault(ctx context.Context) error {
 	if errors.Is(err, vault.ErrPending) {
 		err = v.FinishAnchor(ctx)
 	}
-	return err
+	if err != nil || d.ks.Anchor() == nil {
+		return err
+	}
+	// Beside an anchor every vault is anchored before the latch makes it count. What
+	// is not is the beginning of a chain whose end somebody, or a cut, took away.
+	if _, anchored := v.Snapshot().Anchored(); !anchored {
+		return fmt.Errorf("%w: the state is from before the first anchored one", vault.ErrAnchorAhead)
+	}
+	return nil
 }
 
 func (d *Device) options() vault.Options {
@@ -154,7 +163,7 @@ func (d *Device) loadPolicy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	v, pol, _, err := order.OpenPolicy(msg, d.id)
+	v, pol, _, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -185,7 +194,7 @@ func (d *Device) verbatim(ctx context.Context, doc document) (msg []byte, err er
 
 // believe makes p the policy that orders are held against.
 func (d *Device) believe(p *policy.Policy, doc document, gone [][32]byte) error {
-	ring, err := order.NewKeyring(p, gone)
+	ring, err := d.set.verify.ring(p, gone)
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -214,7 +223,7 @@ func (d *Device) fail(h order.Health, err error) {
 	d.health |= h
 	d.why = append(d.why, err.Error())
 	d.later = nil
-	d.journal.Store(nil)
+	d.books.Store(nil)
 	if h == order.VaultLost {
 		d.vault, d.ring, d.pol = nil, nil, nil
 	}
@@ -242,7 +251,7 @@ func (d *Device) salvage() {
 		if err != nil {
 			continue
 		}
-		v, pol, ring, err := order.OpenPolicy(c.Bytes, d.id)
+		v, pol, ring, err := d.set.verify.policy(c.Bytes, d.id)
 		if err != nil || v.Epoch != d.epoch() || ring.Root() != d.latch.Root {
 			continue
 		}
@@ -269,9 +278,8 @@ func (d *Device) serve() error {
 		p, st = readOnly(base), policy.Manufacturing
 	}
 	c := &nanolock.Config{State: st, OnDeny: d.denied, Persist: d.persist}
-	d.journal.Store(nil)
 	if !d.degraded() {
-		d.journal.Store(d.vault)
+		d.books.Store(d.vault)
 		s := d.vault.Snapshot()
 		c.Usage = map[uint32]policy.Usage{}
 		for _, id := range s.Usages() {

@@ -35,6 +35,8 @@ type Config struct {
 	// Development accepts policies with development keys, in manufacturing alone.
 	// Each start says so loudly.
 	Development bool
+
+	verify *verifier // tests alone
 }
 
 // defaultVault is the room at the end of the memory that a zero Config means.
@@ -60,6 +62,9 @@ func newSettings(mem nvm.NVM, c *Config) (*settings, error) {
 	}
 	if err := s.geo.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if s.verify == nil {
+		s.verify = standard()
 	}
 	if s.ticking = s.Tick != nil; !s.ticking {
 		s.Tick = func() uint64 { return uint64(time.Since(s.start) / time.Second) }

@@ -33,9 +33,10 @@ type Device struct {
 	boot   [32]byte // of this start
 	secret secrets
 	latch  keystore.Record
-	lock   *nanolock.Lock // nil: nothing can be served
-	vault  *vault.Vault   // nil if it is lost
-	orphan *orphan        // nil unless the vault is there and its latch is not
+	lock   *nanolock.Lock              // nil: nothing can be served
+	vault  *vault.Vault                // nil if it is lost
+	orphan *orphan                     // nil unless the vault is there and its latch is not
+	books  atomic.Pointer[vault.Vault] // the same as vault, for hosts' writes: see persist
 	copies *vault.Copies
 	audit  *vault.AuditLog // nil if the policy has no area for it
 	ring   *order.Keyring  // nil if no policy could be believed
@@ -48,7 +49,6 @@ type Device struct {
 
 	// What a host's access or the operator's freeze needs without waiting for mu.
 	serving atomic.Pointer[nanolock.Lock]
-	journal atomic.Pointer[vault.Vault] // nil while nothing may be charged
 
 	sessions map[order.SessionID]*session
 	live     uint64 // orders of class live that were accepted in this boot
@@ -61,6 +61,7 @@ type Device struct {
 	folded   uint64 // denials that the audit chain has
 	audited  uint64 // uptime of its last entry about them
 	scrubbed int    // where Scrub goes on
+	retry    uint64 // uptime before which handing over is not tried again
 
 	idleSeq, idleSince uint64 // see settle
 }
@@ -80,7 +81,7 @@ func newDevice(mem nvm.NVM, ks keystore.Keystore, c *Config) (*Device, error) {
 	if ks == nil {
 		return d, nil
 	}
-	if d.key, err = order.IdentityKey(ks.Identity()); err != nil {
+	if d.key, err = d.set.verify.identity(ks.Identity()); err != nil {
 		return nil, fmt.Errorf("%w: identity: %w", ErrConfig, err)
 	}
 	d.id = order.DeviceID(d.key.ID())
@@ -139,8 +140,8 @@ func (d *Device) Close() error {
 func (d *Device) shut() error {
 	var errs []error
 	d.serving.Store(nil)
-	d.journal.Store(nil)
 	d.endSessions()
+	d.books.Store(nil)
 	if d.lock != nil {
 		errs = append(errs, d.lock.Close())
 	}

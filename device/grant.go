@@ -135,6 +135,9 @@ func (d *Device) open(id order.SessionID, h *nanolock.Handle, uptime uint64) {
 func (d *Device) Session(id order.SessionID) (*nanolock.Handle, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.set == nil {
+		return nil, ErrClosed
+	}
 	d.expire()
 	s := d.sessions[id]
 	if s == nil {

@@ -23,7 +23,7 @@ func (d *Device) changePolicy(ctx context.Context, a *accepted) error {
 	if err := d.acceptable(p, d.pol, d.state); err != nil {
 		return err
 	}
-	ring, err := order.NewKeyring(p, nil)
+	ring, err := d.set.verify.ring(p, nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
@@ -34,7 +34,7 @@ func (d *Device) changePolicy(ctx context.Context, a *accepted) error {
 	if err != nil {
 		return err
 	}
-	gone := stillNamed(p, revoked(d.vault.Snapshot()))
+	gone := d.stillNamed(p, revoked(d.vault.Snapshot()))
 	return d.record(ctx, a, func(context.Context) error {
 		if err := d.believe(p, doc, gone); err != nil {
 			return err
@@ -56,8 +56,8 @@ func (d *Device) keep(ctx context.Context, msg []byte) (document, error) {
 }
 
 // stillNamed are the revoked ids that p still names.
-func stillNamed(p *policy.Policy, ids [][32]byte) (named [][32]byte) {
-	ring, err := order.NewKeyring(p, nil)
+func (d *Device) stillNamed(p *policy.Policy, ids [][32]byte) (named [][32]byte) {
+	ring, err := d.set.verify.ring(p, nil)
 	if err != nil {
 		return ids
 	}
@@ -141,6 +141,9 @@ func (d *Device) thaw(ctx context.Context, a *accepted) error {
 		return fmt.Errorf("%w: the device is not frozen", ErrNotAllowed)
 	}
 	return d.record(ctx, a, func(context.Context) error {
+		if isSet(d.vault.Snapshot(), slotFrozen) {
+			return nil // frozen again while the anchor did not answer
+		}
 		d.health &^= order.Frozen
 		return d.enforce()
 	}, putFlag(slotFrozen, false))
@@ -154,7 +157,7 @@ func (d *Device) void(ctx context.Context, a *accepted) error {
 	}
 	nothing := func(context.Context) error { return nil }
 	if b.Class == order.ClassAudit {
-		return d.record(ctx, a, func(ctx context.Context) error { return d.acknowledge(ctx, b.To) })
+		return d.acknowledge(ctx, a, b.To)
 	}
 	key, own := d.counterKey(b.Authority, b.Class), d.counterKey(a.Authority, a.Kind.Class())
 	if !d.known(b.Authority) {

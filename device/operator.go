@@ -23,15 +23,18 @@ func (d *Device) Freeze(ctx context.Context) error {
 	if d.lock != nil {
 		d.lock.Freeze() // an order may have put other rules in force meanwhile
 	}
-	if d.health&order.Frozen != 0 {
-		return nil
-	}
 	if err := d.usable(); err != nil {
 		return err
 	}
-	d.health |= order.Frozen
-	d.endSessions()
-	d.tell(Event{Kind: EventFrozen})
+	if d.health&order.Frozen == 0 {
+		d.health |= order.Frozen
+		d.endSessions()
+		d.tell(Event{Kind: EventFrozen})
+	}
+	// Written even if it holds already: it may have failed, or be thawing.
+	if isSet(d.vault.Snapshot(), slotFrozen) {
+		return nil
+	}
 	if err := d.vault.Commit(ctx, putFlag(slotFrozen, true)); err != nil {
 		return d.commitFailed(err)
 	}
@@ -92,7 +95,7 @@ func (d *Device) remeasure(ctx context.Context, maxBytes int64) error {
 	return nil
 }
 
-// Poll does what is due: it ends sessions, narrows hosts whose heartbeat is late,
+// Poll does what is due: it ends sessions, carries out what waited for the anchor, narrows hosts whose heartbeat is late,
 // begins periods of wear ledgers, folds denials into the audit chain, and settles
 // the vault when it has been idle. Once a second is often enough.
 func (d *Device) Poll(ctx context.Context) {
@@ -106,6 +109,11 @@ func (d *Device) Poll(ctx context.Context) {
 func (d *Device) poll(ctx context.Context) {
 	d.expire()
 	d.overdue()
+	if d.later != nil {
+		if err := d.catchUp(ctx); err != nil {
+			d.tell(Event{Kind: EventAnchor, Err: err})
+		}
+	}
 	if d.degraded() || d.vault == nil {
 		return
 	}

@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nanolock/nanolock/keystore"
@@ -64,7 +65,7 @@ func (d *Device) transfer(ctx context.Context, a *accepted) error {
 // changeOwner makes whoever signed msg, a policy order for the next owner epoch,
 // the owner. The old owner has signed a, which carries it.
 func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error {
-	v, pol, ring, err := order.OpenPolicy(msg, d.id)
+	v, pol, ring, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (d *Device) changeOwner(ctx context.Context, a *accepted, msg []byte) error
 		return err
 	}
 	in := intent{kind: intentOwner, doc: doc, root: ring.Root(), epoch: v.Epoch, digest: a.Digest}
-	gone := stillNamed(pol, revoked(d.vault.Snapshot()))
+	gone := d.stillNamed(pol, revoked(d.vault.Snapshot()))
 	return d.record(ctx, a, func(ctx context.Context) error {
 		d.endSessions()
 		if err := d.nextOwner(ctx, in, v.Fresh.Counter, gone); err != nil {
@@ -127,17 +128,24 @@ func (d *Device) redo(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy of the next owner: %w", err)
 	}
-	o, pol, _, err := order.OpenPolicy(msg, d.id)
+	o, pol, _, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return fmt.Errorf("policy of the next owner: %w", err)
 	}
-	return d.nextOwner(ctx, in, o.Fresh.Counter, stillNamed(pol, revoked(d.vault.Snapshot())))
+	return d.nextOwner(ctx, in, o.Fresh.Counter, d.stillNamed(pol, revoked(d.vault.Snapshot())))
 }
 
 // handOver begins a state in which others hold the device: confidential regions
 // are wiped first. At the end of its life it says so with its last signature.
 func (d *Device) handOver(ctx context.Context, in intent) (certificate []byte, err error) {
 	d.endSessions()
+	d.retry = d.set.Tick() + idle
+	was, rma := d.state, d.health&order.WasRMA
+	defer func() {
+		if err != nil { // then it is not over
+			d.state, d.health = was, d.health&^order.WasRMA|rma
+		}
+	}()
 	var wiped []uint32
 	for _, r := range d.pol.Map {
 		if !r.Confidential {
@@ -160,10 +168,12 @@ func (d *Device) handOver(ctx context.Context, in intent) (certificate []byte, e
 			return nil, err
 		}
 		doc, err := d.keep(ctx, certificate)
-		if err != nil {
+		switch {
+		case err == nil:
+			changes = append(changes, vault.PutSlot(slotCertificate, doc.bytes()).Owner())
+		case !errors.Is(err, ErrFull): // where it has no room, the reply is all there is
 			return nil, err
 		}
-		changes = append(changes, vault.PutSlot(slotCertificate, doc.bytes()).Owner())
 	}
 	if err := d.vault.Commit(ctx, changes...); err != nil {
 		return nil, d.commitFailed(err)
@@ -188,9 +198,11 @@ func (d *Device) finishDecommission(ctx context.Context) error {
 		if err == nil {
 			_, err = d.handOver(ctx, in)
 		}
-		if err != nil {
-			return d.failOrStop(ctx, order.VaultLost, err)
+		if err == nil || ctx.Err() != nil {
+			return err
 		}
+		d.fail(order.VaultLost, err)
+		d.narrowToReading()
 		return nil
 	}
 	if d.state == policy.Decommissioned {

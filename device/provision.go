@@ -34,7 +34,7 @@ func Provision(ctx context.Context, mem nvm.NVM, ks keystore.Keystore, signedPol
 	if d.latch, err = ks.Latch().Read(ctx); err != nil {
 		return nil, fmt.Errorf("device: latch: %w", err)
 	}
-	v, pol, ring, err := order.OpenPolicy(signedPolicy, d.id)
+	v, pol, ring, err := d.set.verify.policy(signedPolicy, d.id)
 	if err != nil {
 		return nil, err
 	}

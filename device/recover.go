@@ -24,7 +24,7 @@ func (d *Device) applyLost(ctx context.Context, msg []byte) (order.Reply, error)
 	if err != nil {
 		return r, err
 	}
-	v, err := ring.Open(msg, d.id, d.epoch())
+	v, err := d.set.verify.order(ring, msg, d.id, d.epoch())
 	if err != nil {
 		return r, err
 	}
@@ -58,7 +58,7 @@ func (d *Device) lostRing(msg []byte) (*order.Keyring, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrDegraded, d.reason())
 	}
-	_, _, ring, err := order.OpenPolicy(b.Policy, d.id)
+	_, _, ring, err := d.set.verify.policy(b.Policy, d.id)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (d *Device) lostRing(msg []byte) (*order.Keyring, error) {
 // recover makes vault and copies anew, in the next epoch. A cut leaves the device
 // as lost as it was, or recovered.
 func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
-	v, pol, ring, err := order.OpenPolicy(b.Policy, d.id)
+	v, pol, ring, err := d.set.verify.policy(b.Policy, d.id)
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,12 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 	known := map[uint32]policy.Usage{}
 	rma := st == policy.RMA
 	if s, ok := d.remembered(); ok {
-		if policy.State(s.Lifecycle()) != st {
-			return nil, fmt.Errorf("%w: the device is in %v", ErrNotAllowed, policy.State(s.Lifecycle()))
+		// What it tells may be old, so that the state may be a later one; but nothing
+		// leads back to manufacturing, nor from the end.
+		if told := policy.State(s.Lifecycle()); told == policy.Decommissioned || st == policy.Manufacturing && told != st {
+			return nil, fmt.Errorf("%w: the device is in %v", ErrNotAllowed, told)
+		} else if told == policy.RMA {
+			rma = true
 		}
 		for _, id := range s.Usages() {
 			known[id] = policy.Usage(s.Usage(id))
@@ -136,6 +140,10 @@ func (d *Device) carry(p *policy.Policy, st policy.State, told []order.RegionUsa
 			u = policy.Usage{Erases: uint64(r.Wear.Erases), Mark: r.Span.Len, Sealed: true}
 		}
 		changes = append(changes, vault.PutUsage(r.ID, vault.Usage(u)))
+	}
+	if st == policy.RMA { // nobody knows whether it was wiped: an intent, which the start behind this redoes
+		in := intent{kind: intentLifecycle, state: uint8(st)}
+		return append(changes, vault.SetLifecycle(uint8(policy.Deployed)), putFlag(slotRMA, rma), vault.OpenIntent(in.record())), nil
 	}
 	return append(changes, vault.SetLifecycle(uint8(st)), putFlag(slotRMA, rma)), nil
 }

@@ -58,16 +58,13 @@ func (d *Device) report(ctx context.Context, nonce []byte, c *order.Certificate)
 	return b, nil
 }
 
-// healthNow adds what is looked up rather than remembered.
+// healthNow adds what is looked up rather than remembered: an order that waits says
+// that the anchor is not there, for now.
 func (d *Device) healthNow() order.Health {
-	h := d.health
-	if d.audit != nil && d.audit.Full() {
-		h |= order.AuditFull
-	}
 	if d.later != nil {
-		h |= order.AnchorAbsent // for now: an order waits for it
+		return d.health | order.AnchorAbsent
 	}
-	return h
+	return d.health
 }
 
 // claimPolicy says what is in force and what the flash holds under it.

@@ -10,13 +10,14 @@ import (
 // What the device keeps in numbered slots of its vault. The numbers are on the
 // flash: never give one a second meaning.
 const (
-	slotDocument    = 1 // set, digest of the policy order in force
-	slotFrozen      = 2 // 1: the operator froze the device
-	slotRMA         = 3 // 1: it has been in rma
-	slotAudit       = 4 // sequence and tag of the audit chain
-	slotRevoked     = 5 // ids of keys, 32 bytes each
-	slotLedger      = 6 // seconds of uptime that the running periods have seen
-	slotCertificate = 7 // set, digest
+	slotDocument     = 1 // set, digest of the policy order in force
+	slotFrozen       = 2 // 1: the operator froze the device
+	slotRMA          = 3 // 1: it has been in rma
+	slotAudit        = 4 // sequence and tag of the audit chain
+	slotRevoked      = 5 // ids of keys, 32 bytes each
+	slotLedger       = 6 // seconds of uptime that the running periods have seen
+	slotCertificate  = 7 // set, digest
+	slotAcknowledged = 8 // sequence up to which the audit chain may go
 )
 
 // document says where a verbatim document is.

@@ -251,8 +251,11 @@ func TestTPMFaults(t *testing.T) {
 	broken := errors.New("broken")
 	var last []byte
 	for name, fault := range map[string]func(cmd []byte, send func([]byte) ([]byte, error)) ([]byte, error){
-		"dropped": func(cmd []byte, send func([]byte) ([]byte, error)) ([]byte, error) { _, _ = send(cmd); return nil, broken },
-		"lost":    func([]byte, func([]byte) ([]byte, error)) ([]byte, error) { return nil, broken },
+		"dropped": func(cmd []byte, send func([]byte) ([]byte, error)) ([]byte, error) {
+			_, _ = send(cmd)
+			return nil, broken
+		},
+		"lost": func([]byte, func([]byte) ([]byte, error)) ([]byte, error) { return nil, broken },
 		"repeated": func(cmd []byte, send func([]byte) ([]byte, error)) ([]byte, error) {
 			_, _ = send(cmd)
 			return slices.Clone(last), nil

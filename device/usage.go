@@ -10,11 +10,11 @@ import (
 )
 
 // persist makes a region's usage durable before the access that needs it. It is
-// called by the lock while a program or an erase waits, so it takes no mutex of d,
-// and charges ahead, so that
-// the journal wears less than what it counts. Nothing is refunded.
+// called by the lock while a program or an erase waits, and charges ahead, so that
+// the journal wears less than what it counts. Nothing is refunded. d.mu is not held,
+// and may be by somebody who waits for the access to end.
 func (d *Device) persist(region uint32, want policy.Usage) (policy.Usage, error) {
-	v := d.journal.Load()
+	v := d.books.Load()
 	if v == nil {
 		return policy.Usage{}, ErrDegraded
 	}

@@ -3,6 +3,7 @@ package order_test
 import (
 	"crypto/sha256"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/nanolock/nanolock/order"
@@ -36,7 +37,7 @@ func path(m int, d [][32]byte) [][32]byte {
 }
 
 func TestTree(t *testing.T) {
-	for n := 1; n <= 130; n++ {
+	for n := 1; n <= 67; n++ {
 		var leaves [][32]byte
 		for i := range n {
 			leaves = append(leaves, leafHash([]byte{byte(i)}))
@@ -46,20 +47,15 @@ func TestTree(t *testing.T) {
 		}
 		for i := range n {
 			p := path(i, leaves)
-			if got := order.Path(leaves, i); len(got) != len(p) {
-				t.Fatalf("path of %d in %d: %d steps", i, n, len(got))
-			}
-			for j, h := range order.Path(leaves, i) {
-				if h != p[j] {
-					t.Fatalf("path of %d in %d differs", i, n)
-				}
+			if got := order.Path(leaves, i); !slices.Equal(got, p) {
+				t.Fatalf("path of %d in %d: %x", i, n, got)
 			}
 			if r, ok := order.RootFrom(leaves[i], uint64(i), uint64(n), p); !ok || r != mth(leaves) {
 				t.Fatalf("%d of %d is not in", i, n)
 			}
 			for _, wrong := range []struct{ index, count int }{{i, n + n}, {i + 1, n}, {i, i}, {n, n}} {
 				r, ok := order.RootFrom(leaves[i], uint64(wrong.index), uint64(wrong.count), p)
-				if ok && r == mth(leaves) && wrong.index != i {
+				if ok && r == mth(leaves) {
 					t.Errorf("%d of %d passes for %v", i, n, wrong)
 				}
 				if ok && wrong.index >= wrong.count {

@@ -61,6 +61,13 @@ func sampleReport(s cose.Suite) *order.Report {
 	}
 }
 
+// leastReport has nothing that may be left out.
+func leastReport(s cose.Suite) *order.Report {
+	return &order.Report{Nonce: []byte("8 bytes."), Device: order.DeviceID(signer(s, deviceKey).Public().ID()), Boot: fill(0xb0), Uptime: 60,
+		Seq: 1, Epoch: epoch, PolicyVersion: 7, PolicyDigest: fill(7), State: uint8(policy.Deployed), VaultEpoch: 1,
+		Vault: order.Head{Seq: 2, Tag: [16]byte{2}}}
+}
+
 // certificate is the last report of a device.
 func certificate(s cose.Suite) *order.Report {
 	r := sampleReport(s)

@@ -12,6 +12,7 @@ import (
 type cutter struct {
 	tier, nested sim.Tier // of the first cut, and of those behind it
 	every, loose uint64   // one in so many states is cut again: of all, and of those with loose bits; 0 = each
+	thin         uint64   // of the states without loose bits one in so many is judged at all; 0 = each
 	seen         map[[2]uint64]bool
 	drawn        uint64
 	states       int
@@ -40,14 +41,21 @@ func (c *cutter) watch(f *sim.Flash, id string, depth int, salt func() uint64, j
 			if len(c.faults) > 0 {
 				return
 			}
+			if c.drawn++; !isLoose(torn) && c.drawn%max(c.thin, 1) != 0 {
+				continue
+			}
 			c.each(id+torn.ID, torn.Flash(), salt(), c.left(torn, depth-1), j)
 		}
 	})
 }
 
+func isLoose(torn sim.TornState) bool {
+	return torn.Fault&(sim.TornUnstable|sim.TornWeakErase) != 0
+}
+
 func (c *cutter) left(torn sim.TornState, depth int) int {
 	n := c.every
-	if torn.Fault&(sim.TornUnstable|sim.TornWeakErase) != 0 {
+	if isLoose(torn) {
 		n = c.loose
 	}
 	if c.drawn++; depth > 0 && c.drawn%max(n, 1) != 0 {

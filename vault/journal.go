@@ -28,6 +28,7 @@ type procedure struct {
 	open     func(*journal) error
 	rotate   func(*journal, state) error
 	epoch    func(j *journal, epoch uint32, next state, latch func() error) error
+	version  byte // written; no later one is read
 }
 
 func standard() procedure {
@@ -38,6 +39,7 @@ func standard() procedure {
 		open:     (*journal).open,
 		rotate:   (*journal).relocate,
 		epoch:    (*journal).nextEpoch,
+		version:  Version,
 	}
 }
 
@@ -46,7 +48,7 @@ func equalTags(a, b tag) bool { return hmac.Equal(a[:], b[:]) }
 // write puts a record into its slots, one by one, waits until it is durable and
 // reads it back.
 func (j *journal) write(block, slot int, kind byte, seq uint64, prev tag, body []byte) (tag, error) {
-	h := header{kind: kind, epoch: j.epoch, seq: seq, block: uint16(block), slot: uint16(slot)}
+	h := header{version: j.how.version, kind: kind, epoch: j.epoch, seq: seq, block: uint16(block), slot: uint16(slot)}
 	rec, t := j.seal.encode(h, prev, body)
 	frames := j.frame(rec)
 	for i, p := range frames {
@@ -76,7 +78,7 @@ func (j *journal) commit(next state, body []byte) error {
 			return err
 		}
 	}
-	if len(body) <= j.body && j.at.next+j.need(len(body))+j.tail <= j.slots {
+	if j.at.version == j.how.version && len(body) <= j.body && j.at.next+j.need(len(body))+j.tail <= j.slots {
 		t, err := j.write(j.at.block, j.at.next, typeDelta, j.at.seq+1, j.at.tag, body)
 		if err == nil {
 			j.at.state, j.at.tag = next, t
@@ -150,7 +152,7 @@ func (j *journal) snapshot(block, slot int, next state, body []byte, erase bool)
 	if err != nil {
 		return err
 	}
-	j.at = chain{state: next, seq: seq, tag: t, block: block, next: slot + j.need(len(body))}
+	j.at = chain{version: j.how.version, state: next, seq: seq, tag: t, block: block, next: slot + j.need(len(body))}
 	return nil
 }
 

@@ -12,6 +12,7 @@ const (
 	typeSnapshot = 1 // all state
 	typeDelta    = 2 // what a commit changed
 	typeSettled  = 3 // all in front of it is complete
+	typeAudit    = 4 // an entry of the audit log, which has another key
 )
 
 // Version is the format that this package writes. It reads no later one.
@@ -83,9 +84,12 @@ func (s *sealer) tag(h header, prev tag, body []byte) (t tag) {
 	return t
 }
 
-// encode returns the record, its tag, and fills in its length.
+// encode returns the record and its tag, and fills in its length, and its version
+// if it has none.
 func (s *sealer) encode(h header, prev tag, body []byte) ([]byte, tag) {
-	h.version, h.length = Version, uint16(len(body))
+	if h.length = uint16(len(body)); h.version == 0 {
+		h.version = Version
+	}
 	t := s.tag(h, prev, body)
 	p := h.put(make([]byte, 0, len(body)+overhead))
 	p = append(append(append(p, prev[:]...), body...), t[:]...)

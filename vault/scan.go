@@ -10,6 +10,7 @@ import (
 
 // chain is a snapshot and the deltas behind it: a state and where it ends.
 type chain struct {
+	version byte // of all its records: a later library begins a chain of its own
 	state   state
 	seq     uint64
 	tag     tag // of the last snapshot or delta
@@ -126,11 +127,11 @@ func (j *journal) follow(f *found, block int, m *image) error {
 // extend returns the chain c with r, nil if r does not continue it.
 func (j *journal) extend(c *chain, r *record) (*chain, error) {
 	switch {
-	case r.version != Version || r.kind < typeSnapshot || r.kind > typeSettled:
+	case r.version > j.how.version || r.kind < typeSnapshot || r.kind > typeSettled:
 		return nil, ErrVersion
 	case r.kind == typeSnapshot:
-		c = &chain{state: state{}}
-	case c == nil || r.prev != c.tag:
+		c = &chain{version: r.version, state: state{}}
+	case c == nil || r.prev != c.tag || r.version != c.version:
 		return nil, nil
 	case r.kind == typeSettled:
 		if r.seq != c.seq {
@@ -142,8 +143,8 @@ func (j *journal) extend(c *chain, r *record) (*chain, error) {
 	case r.seq != c.seq+1:
 		return nil, nil
 	}
-	next := &chain{state: c.state.clone(), seq: r.seq, tag: r.tag}
-	if err := next.state.patch(r.body); err != nil {
+	next := &chain{version: c.version, state: c.state.clone(), seq: r.seq, tag: r.tag}
+	if err := next.state.patch(r.version, r.body); err != nil {
 		return nil, err
 	}
 	return next, nil

@@ -58,8 +58,11 @@ type Intent struct {
 }
 
 // Kinds of entries: the key and value lengths of each are fixed, but for a value
-// of variable length, which is -1.
-type entryKind struct{ key, value int }
+// of variable length, which is -1. A record of a version before since has none.
+type entryKind struct {
+	key, value int
+	since      byte
+}
 
 const (
 	entryCounter   = 1
@@ -75,14 +78,14 @@ const (
 )
 
 var kinds = map[byte]entryKind{
-	entryCounter:   {9, 8},
-	entryUsage:     {4, 33},
-	entryLifecycle: {0, 1},
-	entryEpoch:     {0, 4},
-	entryBoot:      {4, 51},
-	entryIntent:    {0, -1},
-	entrySlot:      {2, -1},
-	entryAnchor:    {0, 8},
+	entryCounter:   {9, 8, 1},
+	entryUsage:     {4, 33, 1},
+	entryLifecycle: {0, 1, 1},
+	entryEpoch:     {0, 4, 1},
+	entryBoot:      {4, 51, 1},
+	entryIntent:    {0, -1, 1},
+	entrySlot:      {2, -1, 1},
+	entryAnchor:    {0, 8, 1},
 }
 
 // state is a set of entries: kind and key, to value. The map is never changed
@@ -158,14 +161,14 @@ func (s state) diff(next state) (p []byte) {
 	return p
 }
 
-// patch applies encoded entries. The state is not changed unless all are well
+// patch applies the encoded entries of a record of a version. The state is not changed unless all are well
 // formed.
-func (s state) patch(p []byte) error {
+func (s state) patch(version byte, p []byte) error {
 	next := make(map[string]*string)
 	for len(p) > 0 {
 		kind := p[0] &^ removed
 		k, ok := kinds[kind]
-		if !ok || len(p) < 1+k.key {
+		if !ok || k.since > version || len(p) < 1+k.key {
 			return fmt.Errorf("%w: entry of kind %d", ErrVersion, kind)
 		}
 		key := string([]byte{kind}) + string(p[1:1+k.key])

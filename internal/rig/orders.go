@@ -85,8 +85,8 @@ func (r *Rig) Grant(authority string, g *order.GrantBody) (*nanolock.Handle, ord
 	return h, *reply.Session, err
 }
 
-// policyOrder signs p by its owner.
-func (r *Rig) policyOrder(p *policy.Policy, epoch uint32, counter uint64) ([]byte, error) {
+// Inner signs p by its owner, as an order of kind policy for an owner epoch.
+func (r *Rig) Inner(p *policy.Policy, epoch uint32, counter uint64) ([]byte, error) {
 	b, err := p.MarshalBinary()
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (r *Rig) NextPolicy(change func(*policy.Policy)) *policy.Policy {
 
 // PutPolicy orders it.
 func (r *Rig) PutPolicy(p *policy.Policy) error {
-	msg, err := r.policyOrder(p, r.Epoch, r.next(order.Owner))
+	msg, err := r.Inner(p, r.Epoch, r.next(order.Owner))
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (r *Rig) Handover(kind order.Kind, name string) (msg []byte, next *policy.P
 		r.people[order.Owner] = append(r.people[order.Owner], s)
 	}
 	next = r.NextPolicy(nil)
-	inner, err := r.policyOrder(next, r.Epoch+1, 1)
+	inner, err := r.Inner(next, r.Epoch+1, 1)
 	people := r.people
 	r.people = old.people
 	if err != nil {
@@ -167,7 +167,7 @@ func (r *Rig) Handover(kind order.Kind, name string) (msg []byte, next *policy.P
 // Recover has the owner make a lost device's vault anew.
 func (r *Rig) Recover(st policy.State, usage ...order.RegionUsage) error {
 	next := r.NextPolicy(nil)
-	inner, err := r.policyOrder(next, r.Epoch+1, 1)
+	inner, err := r.Inner(next, r.Epoch+1, 1)
 	if err != nil {
 		return err
 	}

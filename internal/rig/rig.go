@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/nanolock/nanolock/backend/sim"
 	"github.com/nanolock/nanolock/cose"
@@ -38,10 +39,11 @@ type Config struct {
 	Policy   func(*policy.Policy) // changes it before it is signed
 	Device   device.Config        // Vault, Tick and Rand are the rig's
 	Blank    bool                 // do not provision
+	Keystore keystore.Keystore    // nil: one in software, with Latch and Anchor of the rig
 
-	// Keystore opens the device's at each start; (nil, nil) if it cannot be opened.
-	// nil is one in software, with Latch and Anchor.
-	Keystore func() (keystore.Keystore, error)
+	// Reopen opens the device's keystore at each start instead; (nil, nil) if it
+	// cannot be opened.
+	Reopen func() (keystore.Keystore, error)
 }
 
 // Rig is a device with everything around it.
@@ -58,11 +60,12 @@ type Rig struct {
 	Now    uint64 // uptime in seconds; Tick moves it
 	Unix   uint64
 	Epoch  uint32
-	Events []device.Event
+	Events []device.Event // read it when nothing is under way
 
 	secret  [32]byte
 	people  map[string][]*cose.Signer // by authority
 	counter uint64                    // of the owner
+	telling *sync.Mutex               // of Events
 	rand    *rand.ChaCha8
 }
 
@@ -74,7 +77,7 @@ var authorities = []string{order.Owner, order.Vendor, order.Operations, order.Pl
 
 // New puts a rig together and provisions its device, in state manufacturing.
 func New(c Config) (*Rig, error) {
-	r := &Rig{Config: c, Latch: new(Latch), people: map[string][]*cose.Signer{}, Epoch: 1, Unix: 1_800_000_000}
+	r := &Rig{Config: c, Latch: new(Latch), people: map[string][]*cose.Signer{}, Epoch: 1, Unix: 1_800_000_000, telling: new(sync.Mutex)}
 	if err := r.memory(); err != nil {
 		return nil, err
 	}
@@ -116,18 +119,17 @@ func (r *Rig) memory() error {
 
 // openKeys opens the device's keystore again, as a start does.
 func (r *Rig) openKeys() error {
-	if r.Keystore != nil {
-		ks, err := r.Keystore()
-		if err != nil {
-			return err
+	ks, err := r.Config.Keystore, error(nil)
+	switch {
+	case r.Reopen != nil:
+		ks, err = r.Reopen()
+	case ks == nil:
+		c := &soft.Config{Latch: r.Latch}
+		if r.Anchor != nil {
+			c.Anchor = r.Anchor
 		}
-		return r.use(ks)
+		ks, err = soft.Supply(r.secret[:], c)
 	}
-	c := &soft.Config{Latch: r.Latch}
-	if r.Anchor != nil {
-		c.Anchor = r.Anchor
-	}
-	ks, err := soft.Supply(r.secret[:], c)
 	if err != nil {
 		return err
 	}
@@ -218,7 +220,9 @@ func (r *Rig) Settings() *device.Config {
 	c.Tick, c.Rand = func() uint64 { return r.Now }, r.rand
 	told := c.OnEvent
 	c.OnEvent = func(e device.Event) {
+		r.telling.Lock()
 		r.Events = append(r.Events, e)
+		r.telling.Unlock()
 		if told != nil {
 			told(e)
 		}
@@ -239,7 +243,7 @@ func (r *Rig) Provision() error {
 // FirstPolicy is the order that provisions.
 func (r *Rig) FirstPolicy() ([]byte, error) {
 	r.counter = max(r.counter, 1)
-	return r.policyOrder(r.Policy, r.Epoch, r.counter)
+	return r.Inner(r.Policy, r.Epoch, r.counter)
 }
 
 // Restart closes the device and opens it again.

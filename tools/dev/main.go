@@ -29,6 +29,7 @@ var commands = []command{
 	{"lint", "gofmt, vet, staticcheck and govulncheck", runLint},
 	{"fuzz", "every fuzz target for -time each, within -budget in all", runFuzz},
 	{"cover", "statement coverage; fails below the mark of the trusted core", runCover},
+	{"mutants", "one bug at a time in the shipped source, and the test that must fail", runMutants},
 	{"bench", "every package's benchmarks, summed up by benchstat", runBench},
 	{"cross", "builds for the systems that are not this one", runCross},
 	{"size", "what the core adds to a stripped mipsle program", runSize},
