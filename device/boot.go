@@ -116,9 +116,10 @@ func (d *Device) openVault(ctx context.Context) error {
 	if err != nil || d.ks.Anchor() == nil {
 		return err
 	}
-	// Beside an anchor every vault is anchored before the latch makes it count. What
-	// is not is the beginning of a chain whose end somebody, or a cut, took away.
-	if _, anchored := v.Snapshot().Anchored(); !anchored {
+	// Beside an anchor every vault is anchored before the latch makes it count, or says
+	// that the anchor was gone. What does neither is the beginning of a chain whose end
+	// somebody, or a cut, took away.
+	if _, anchored := v.Snapshot().Anchored(); !anchored && !isSet(v.Snapshot(), slotLoose) {
 		return fmt.Errorf("%w: the state is from before the first anchored one", vault.ErrAnchorAhead)
 	}
 	return nil

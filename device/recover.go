@@ -196,7 +196,7 @@ func (d *Device) rebuild(ctx context.Context, msg []byte, v *order.Verified, nex
 	// on without, and reports say so.
 	counter := vault.RaiseCounter(key, max(v.Fresh.Counter, 1))
 	if err = jv.CommitAnchored(ctx, counter); errors.Is(err, vault.ErrAnchorAbsent) {
-		err = jv.Commit(ctx, counter)
+		err = jv.Commit(ctx, counter, putFlag(slotLoose, true))
 	}
 	if err == nil {
 		err = jv.Settle(ctx)
