@@ -88,7 +88,7 @@ func (d *Device) identify(ctx context.Context, o *orphan) error {
 	if err != nil {
 		return err
 	}
-	_, pol, ring, err := order.OpenPolicy(msg, d.id)
+	_, pol, ring, err := d.set.verify.policy(msg, d.id)
 	if err != nil {
 		return err
 	}
