@@ -46,12 +46,12 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (i
 	if s.cause == CauseEnded {
 		return 0, ended[what&nvm.AllOps], nil
 	}
-	if err := l.possible(what, off, size); err != nil || size == 0 {
+	entry, only := h.contentOnly(s, op, off, size)
+	if err := l.possible(what, off, size); !only && err != nil || size == 0 {
 		return 0, nil, err
 	}
 	n := l.part(what, off, size)
-	entry, only := h.contentOnly(s, op, off, n)
-	if only {
+	if only { // a block of its own each time, whatever the page
 		n = min(size, l.geo.Block(off).Len)
 	}
 	decide := n
@@ -85,11 +85,8 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (i
 	at, _ := l.physical(off, n)
 	switch op {
 	case nvm.Write:
-		k, err := l.mem.WriteAt(data, at)
-		if err == nil && int64(k) != n {
-			err = io.ErrShortWrite
-		}
-		return int64(k), nil, err
+		k, err := l.program(data, at)
+		return k, nil, err
 	case nvm.Erase:
 		if err := l.mem.Erase(at, n); err != nil {
 			return 0, nil, err
@@ -98,6 +95,26 @@ func (h *Handle) step(op, what nvm.Op, p []byte, off, size int64, first bool) (i
 		return n, nil, nil
 	}
 	return n, nil, marker.MarkBad(at)
+}
+
+// program hands p to the memory, in its pages if it crosses one: known content
+// alone does.
+func (l *Lock) program(p []byte, at int64) (done int64, err error) {
+	for len(p) > 0 {
+		n := int64(len(p))
+		if page := l.geo.PageSize; page > 0 {
+			n = min(n, page-at%page)
+		}
+		k, err := l.mem.WriteAt(p[:n], at)
+		if done += int64(k); err != nil {
+			return done, err
+		}
+		if int64(k) != n {
+			return done, io.ErrShortWrite
+		}
+		p, at = p[n:], at+n
+	}
+	return done, nil
 }
 
 // possible checks the request against the memory, so that a memory which rounds

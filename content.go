@@ -9,10 +9,10 @@ import (
 )
 
 // contentOnly returns the entry whose grant lets a session program known content
-// alone on [off, off+n), and false if host rules allow all of it or any content
-// goes.
+// alone on [off, off+n), and false if host rules allow all of it, any content goes,
+// or it is not inside the memory.
 func (h *Handle) contentOnly(s *snap, op nvm.Op, off, n int64) (entry int, only bool) {
-	if op != nvm.Write || h.session == nil || h.session.content == nil {
+	if op != nvm.Write || h.session == nil || h.session.content == nil || !(nvm.Span{Off: off, Len: n}).In(h.lock.geo.Size) {
 		return -1, false
 	}
 	t, end := s.table, off+n

@@ -29,7 +29,9 @@ func secretive() *policy.Policy {
 }
 
 func TestKnownContent(t *testing.T) {
-	for _, g := range []nvm.Geometry{nor, func() nvm.Geometry { g := nor; g.Program = nvm.Rewrite; return g }()} {
+	paged, rewrite := nor, nor
+	paged.PageSize, rewrite.Program = nor.EraseSize/2, nvm.Rewrite
+	for _, g := range []nvm.Geometry{nor, rewrite, paged} {
 		p := secretive()
 		span := p.Region("secret").Span
 		mem := newRAM(g)
