@@ -86,13 +86,16 @@ func RunDevice(ctx context.Context, c DeviceConfig) ([]Result, error) {
 	if c.Patience == 0 {
 		c.Patience = 30 * time.Second
 	}
-	st := &stage{maker: c.Maker, ready: map[world]*template{}}
+	st := newStage(c.Maker)
 	var out []Result
 	for i, a := range c.Attacks {
 		if err := ctx.Err(); err != nil {
 			return out, err
 		}
-		out = append(out, st.try(a, c.Patience))
+		res, back := st.try(a, c.Patience)
+		if out = append(out, res); !back {
+			st = newStage(c.Maker) // whoever hangs keeps the old one
+		}
 		if c.Progress != nil {
 			c.Progress(i+1, len(c.Attacks), a.Name)
 		}
@@ -100,16 +103,18 @@ func RunDevice(ctx context.Context, c DeviceConfig) ([]Result, error) {
 	return out, nil
 }
 
-// try runs one attack. A device that panics or hangs is beaten.
-func (st *stage) try(a DeviceAttack, patience time.Duration) Result {
+func newStage(m Maker) *stage { return &stage{maker: m, ready: map[world]*template{}} }
+
+// try runs one attack. A device that panics or hangs is beaten; back is false for
+// one that hangs.
+func (st *stage) try(a DeviceAttack, patience time.Duration) (r Result, back bool) {
 	res := make(chan Result, 1)
 	go func() { res <- st.attempt(a) }()
 	select {
-	case r := <-res:
-		return r
+	case r = <-res:
+		return r, true
 	case <-time.After(patience):
-		st.ready = map[world]*template{} // the one that hangs keeps the old
-		return Result{Attack: a.Attack, Verdict: Beaten, Breach: &Breach{What: "the device hangs"}}
+		return Result{Attack: a.Attack, Verdict: Beaten, Breach: &Breach{What: "the device hangs"}}, false
 	}
 }
 
