@@ -74,8 +74,9 @@ type DeviceConfig struct {
 
 // RunDevice runs attacks on a device that it builds itself: on a simulated flash,
 // with keys of owners who do not exist. The oracle knows which orders the owner
-// gave; it looks at the flash below the device and at what the device says of
-// itself, and shares no code with it. The error is ctx's, with the results so far.
+// gave; it looks at the flash below the device, at who can write, and at what the
+// device's signed reports say. It shares the wire format with the device (package
+// order) and nothing that decides. The error is ctx's, with the results so far.
 func RunDevice(ctx context.Context, c DeviceConfig) ([]Result, error) {
 	if c.Maker == nil {
 		c.Maker = realMaker{}
