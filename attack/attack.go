@@ -13,8 +13,12 @@
 // erase right without a wear ledger. A weak policy is beaten, and the report
 // names the rule to change.
 //
-// Package broken holds locks with one bug each. Its matrix shows that every
-// attack finds a bug and every bug is found.
+// A second catalogue is of attacks on a whole device and its owner's authority
+// ([RunDevice]): orders replayed, withheld, forged and confused, floods, power
+// cuts, flash and anchor in an attacker's hands. It brings its own device.
+//
+// Package broken holds locks and devices with one bug each. Its matrices show that
+// every attack finds a bug and every bug is found.
 package attack
 
 import (

@@ -74,8 +74,9 @@ type DeviceConfig struct {
 
 // RunDevice runs attacks on a device that it builds itself: on a simulated flash,
 // with keys of owners who do not exist. The oracle knows which orders the owner
-// gave; it looks at the flash below the device and at what the device says of
-// itself, and shares no code with it. The error is ctx's, with the results so far.
+// gave; it looks at the flash below the device, at who can write, and at what the
+// device's signed reports say. It shares the wire format with the device (package
+// order) and nothing that decides. The error is ctx's, with the results so far.
 func RunDevice(ctx context.Context, c DeviceConfig) ([]Result, error) {
 	if c.Maker == nil {
 		c.Maker = realMaker{}
@@ -86,13 +87,16 @@ func RunDevice(ctx context.Context, c DeviceConfig) ([]Result, error) {
 	if c.Patience == 0 {
 		c.Patience = 30 * time.Second
 	}
-	st := &stage{maker: c.Maker, ready: map[world]*template{}}
+	st := newStage(c.Maker)
 	var out []Result
 	for i, a := range c.Attacks {
 		if err := ctx.Err(); err != nil {
 			return out, err
 		}
-		out = append(out, st.try(a, c.Patience))
+		res, back := st.try(a, c.Patience)
+		if out = append(out, res); !back {
+			st = newStage(c.Maker) // whoever hangs keeps the old one
+		}
 		if c.Progress != nil {
 			c.Progress(i+1, len(c.Attacks), a.Name)
 		}
@@ -100,16 +104,18 @@ func RunDevice(ctx context.Context, c DeviceConfig) ([]Result, error) {
 	return out, nil
 }
 
-// try runs one attack. A device that panics or hangs is beaten.
-func (st *stage) try(a DeviceAttack, patience time.Duration) Result {
+func newStage(m Maker) *stage { return &stage{maker: m, ready: map[world]*template{}} }
+
+// try runs one attack. A device that panics or hangs is beaten; back is false for
+// one that hangs.
+func (st *stage) try(a DeviceAttack, patience time.Duration) (r Result, back bool) {
 	res := make(chan Result, 1)
 	go func() { res <- st.attempt(a) }()
 	select {
-	case r := <-res:
-		return r
+	case r = <-res:
+		return r, true
 	case <-time.After(patience):
-		st.ready = map[world]*template{} // the one that hangs keeps the old
-		return Result{Attack: a.Attack, Verdict: Beaten, Breach: &Breach{What: "the device hangs"}}
+		return Result{Attack: a.Attack, Verdict: Beaten, Breach: &Breach{What: "the device hangs"}}, false
 	}
 }
 

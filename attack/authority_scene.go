@@ -156,7 +156,11 @@ func (st *stage) deploy(r *rig.Rig) error {
 
 func partsOf(r *rig.Rig) (Parts, error) {
 	ks, c, err := r.Parts()
-	return Parts{Memory: r.Mem, Keys: ks, Config: c}, err
+	if err != nil {
+		return Parts{}, err
+	}
+	c.OnEvent = nil // several deliveries at once tell of events at once
+	return Parts{Memory: r.Mem, Keys: ks, Config: c}, nil
 }
 
 // scene opens a fresh device in s.

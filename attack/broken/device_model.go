@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nanolock/nanolock"
 	"github.com/nanolock/nanolock/attack"
@@ -46,7 +47,8 @@ type model struct {
 	later    func() error
 	failed   int
 	nonce    uint64
-	wear     uint64
+	under    atomic.Int32  // deliveries under way
+	met      chan struct{} // see gap
 }
 
 // keys of an authority.

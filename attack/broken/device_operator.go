@@ -64,11 +64,32 @@ func (m *model) endAll() {
 	clear(m.sessions)
 }
 
-// gap is where a bug lets another delivery in between.
+// gap is where a bug lets another delivery in between. It waits for one that is
+// under way already, so that who meets whom is not left to the scheduler.
 func (m *model) gap() {
-	if m.is("checked-then-spent") {
-		m.mu.Unlock()
-		time.Sleep(2 * time.Millisecond)
-		m.mu.Lock()
+	if !m.is("checked-then-spent") {
+		return
+	}
+	if m.met != nil {
+		close(m.met)
+		m.met = nil
+		return
+	}
+	met := make(chan struct{})
+	m.met = met
+	m.mu.Unlock()
+	for range 3 {
+		time.Sleep(time.Millisecond)
+		if m.under.Load() > 1 {
+			select {
+			case <-met:
+			case <-time.After(time.Second):
+			}
+			break
+		}
+	}
+	m.mu.Lock()
+	if m.met == met {
+		m.met = nil
 	}
 }

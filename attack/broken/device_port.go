@@ -13,6 +13,8 @@ import (
 
 // Deliver is the courier port.
 func (m *model) Deliver(msg []byte) ([]byte, error) {
+	m.under.Add(1)
+	defer m.under.Add(-1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

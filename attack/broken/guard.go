@@ -1,9 +1,10 @@
-// Package broken holds locks with one bug each, to prove that the attacks of
-// package attack find what they are for. None of this protects anything.
+// Package broken holds locks and devices with one bug each, to prove that the
+// attacks of package attack find what they are for. None of this protects anything.
 //
-// All of them are one plain lock, written for this purpose and independent of
+// All locks are one plain lock, written for this purpose and independent of
 // the real one: a guard asks at the place in question whether it is the one with
-// this bug. Without a bug it is sound, and every attack must fail on it.
+// this bug. Without a bug it is sound, and every attack must fail on it. The
+// devices are one plain model in the same way.
 package broken
 
 import (
