@@ -65,6 +65,7 @@ type found struct {
 	Regions     []ownerfiles.Place     `json:"regions"`
 	Documents   []*ownerfiles.Found    `json:"documents"`
 	Certificate *verdict               `json:"certificate,omitempty"`
+	Journal     *ownerfiles.Journal    `json:"journal"`
 	Keys        bool                   `json:"keys"` // it was looked at with the device's secret
 	State       *ownerfiles.Status     `json:"state,omitempty"`
 	Audit       []ownerfiles.AuditLine `json:"audit,omitempty"`
@@ -187,6 +188,10 @@ func dump(g nvm.Geometry, image []byte) (nvm.NVM, error) {
 // start opens the device on the copy, if its secret is here.
 func (r *inspecting) start(ctx context.Context, f *found, mem nvm.NVM, u *ownerfiles.Unit) error {
 	if r.keystore == "" {
+		var err error
+		if f.Journal, err = ownerfiles.InspectJournal(ctx, mem, u.Vault.Span(), nil); err != nil {
+			return deviceFailure(r.image, err)
+		}
 		f.Notes = append(f.Notes, "without --keystore the structure alone is seen: state, counters and the audit chain are authenticated by keys of the device")
 		return nil
 	}
@@ -195,6 +200,10 @@ func (r *inspecting) start(ctx context.Context, f *found, mem nvm.NVM, u *ownerf
 		return deviceFailure(r.keystore, err)
 	}
 	defer ks.Close()
+	// Before the copy is started, which writes to it.
+	if f.Journal, err = ownerfiles.InspectJournal(ctx, mem, u.Vault.Span(), ks); err != nil {
+		return deviceFailure(r.image, err)
+	}
 	dev, err := device.Open(ctx, mem, ownerfiles.Rehearsal(ks), ownerfiles.Rehearse(u.Vault.Span(), false))
 	if errors.Is(err, device.ErrNotProvisioned) {
 		f.Notes = append(f.Notes, "the keystore's device was never provisioned")
@@ -247,6 +256,14 @@ func (a *app) printFound(f *found) {
 	}
 	if len(f.Documents) == 0 {
 		a.printf("  none: the device was never provisioned, the vault is elsewhere, or it was erased\n")
+	}
+	if j := f.Journal; j != nil {
+		count := fmt.Sprintf("%d that look like records, the newest claims number %d", j.Records, j.Newest)
+		if j.Keys {
+			count = fmt.Sprintf("%d of %d authentic, the newest is number %d", j.Authentic, j.Records, j.Newest)
+		}
+		a.printf("%s\n", a.style.dim(fmt.Sprintf("journal at %#x+%#x", j.Span.Off, j.Span.Len)))
+		a.printf("  %d blocks, %d erased: %s: %s\n", j.Blocks, j.Blank, count, j.Verdict)
 	}
 	if f.State != nil {
 		a.printStatus(f.State)

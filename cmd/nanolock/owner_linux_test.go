@@ -169,6 +169,10 @@ func anonymous(s string) string {
 		return seen[x]
 	})
 	s = regexp.MustCompile(`"(seconds|uptime)":( ?)[0-9][0-9.e-]*`).ReplaceAllString(s, `"$1":${2}0`)
+	s = regexp.MustCompile(`"seq": \d+,\n(\s*)"tag"`).ReplaceAllString(s, "\"seq\": 0,\n${1}\"tag\"")
+	s = regexp.MustCompile(`"(records|authentic|newest|blank)": \d+`).ReplaceAllString(s, `"$1": 0`)
+	s = regexp.MustCompile(`\d+ erased: .*number \d+`).ReplaceAllString(s, "N erased: N")
+	s = regexp.MustCompile(`record \d+,`).ReplaceAllString(s, "record 0,")
 	s = regexp.MustCompile(`\d+ s after the start`).ReplaceAllString(s, "0 s after the start")
 	return regexp.MustCompile(`, \d+ s: `).ReplaceAllString(s, ", 0 s: ")
 }

@@ -131,8 +131,8 @@ happens. Fields keep their names and meaning; new ones may be added.
   order apply     file, kind, device, digest, code, state, epoch, [wrote, report]
   report verify   file, verified, good, why, device, state, epoch, policy, seq, uptime,
                   nonce, denied, anchored, health, measurements, [certificate]
-  inspect         file, size, vault, policy_from, regions, documents, keys, notes,
-                  [state, audit, certificate]
+  inspect         file, size, vault, policy_from, regions, documents, journal, keys,
+                  notes, [state, audit, certificate]
   decommission    as report verify, of the certificate
   attack --list   attacks: [{name, title, cwe, case, family}]
   version         version, go, revision
