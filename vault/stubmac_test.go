@@ -51,7 +51,7 @@ func (*stubMAC) BlockSize() int { return 64 }
 // withStub is a procedure that seals with the stub.
 func withStub(p procedure) procedure {
 	p.seal = func(key [32]byte) *sealer {
-		return &sealer{newStub(key), header.put}
+		return &sealer{mac: newStub(key), cover: header.put}
 	}
 	return p
 }
