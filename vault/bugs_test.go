@@ -161,7 +161,7 @@ var bugs = []bug{
 }
 
 // TestBugs: every bug is caught, at the tier that it is known for, and what is
-// right never is. 
+// right never is.
 func TestBugs(t *testing.T) {
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {

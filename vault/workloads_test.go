@@ -31,8 +31,12 @@ type kind struct {
 }
 
 var kinds10 = []kind{
-	{"counter", func(s state) []Change { return []Change{RaiseCounter(key(s, ClassOperate), s.counter(key(s, ClassOperate))+1)} }},
-	{"root", func(s state) []Change { return []Change{RaiseCounter(key(s, ClassRoot), s.counter(key(s, ClassRoot))+MaxStep)} }},
+	{"counter", func(s state) []Change {
+		return []Change{RaiseCounter(key(s, ClassOperate), s.counter(key(s, ClassOperate))+1)}
+	}},
+	{"root", func(s state) []Change {
+		return []Change{RaiseCounter(key(s, ClassRoot), s.counter(key(s, ClassRoot))+MaxStep)}
+	}},
 	{"usage", func(s state) []Change {
 		u := decodeUsage(s[entryKey(entryUsage, 3)])
 		u.Erases, u.Mark, u.Sealed = u.Erases+1<<40, u.Mark+1, true
@@ -257,12 +261,14 @@ func (e *engine) session(p *spot, s scenario) error {
 		return err
 	}
 	now := v.j.at.state
-	for _, k := range s.steps {
-		batch := k.of(now)
-		if _, err := now.change(v.limits, batch); err != nil {
+	for _, k := range s.steps { // all of it, or none
+		if now, err = now.change(v.limits, k.of(now)); err != nil {
 			return errSkip
 		}
-		if now, v, err = e.step(p, s, v, now, batch); err != nil {
+	}
+	now = v.j.at.state
+	for _, k := range s.steps {
+		if now, v, err = e.step(p, s, v, now, k.of(now)); err != nil {
 			return err
 		}
 	}
