@@ -138,12 +138,14 @@ var (
 	thrice = effort{tiers: []sim.Tier{sim.T4, sim.T4, sim.T4}, plain: [3]uint64{23, 997}, loose: [3]uint64{1, 37}, budget: 3000}
 )
 
-// plan: the long run takes everything; the plain one a quarter of all pairs on each
-// part, all of them on the parts together, and a share of the cuts in recovery.
+// plan: the long run takes every cut of the session and of the recovery behind it, and
+// every recovery of the third level that begins with unstable bits in one of five; its
+// budget keeps one scenario from taking the night. The plain run has a quarter of all
+// pairs on each part, all of them on the parts together, and a share of the recoveries.
 func plan() (jobs []job) {
 	nest := thrice
 	if long {
-		nest = effort{tiers: thrice.tiers}
+		nest = effort{tiers: thrice.tiers, plain: [3]uint64{0, 97}, loose: [3]uint64{0, 5}, budget: 1_500_000}
 	}
 	for i, p := range append(parts(), moreParts()...) {
 		j := job{part: p, once: once, nest: nest, work: slices.Concat(singles(), specials(), pairs(i)), deep: deep()}
