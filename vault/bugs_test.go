@@ -57,7 +57,7 @@ func (c constant) Sum(p []byte) []byte { return append(p, strings.Repeat(string(
 func sealed(mark byte) func(*procedure, *engine) {
 	return func(p *procedure, e *engine) {
 		e.real = true // or the stub would take the mark's place
-		p.seal = func(key [32]byte) *sealer { return &sealer{constant{newStub(key), mark}, header.put} }
+		p.seal = func(key [32]byte) *sealer { return &sealer{mac: constant{newStub(key), mark}, cover: header.put} }
 	}
 }
 
@@ -127,7 +127,7 @@ var bugs = []bug{
 	{"MAC without sequence", "2 cuts", "nor3/lifecycle@empty", func(p *procedure, e *engine) {
 		e.real = true
 		p.seal = func(key [32]byte) *sealer {
-			return &sealer{newStub(key), func(h header, b []byte) []byte { h.seq = 0; return h.put(b) }}
+			return &sealer{mac: newStub(key), cover: func(h header, b []byte) []byte { h.seq = 0; return h.put(b) }}
 		}
 	}},
 	// Beyond the research's thirteen.
@@ -165,6 +165,7 @@ var bugs = []bug{
 func TestBugs(t *testing.T) {
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
 			got, states, what := never, 0, ""
 			for _, tier := range tiers {
 				if raceEnabled && len(tier.tiers) > 1 {

@@ -181,8 +181,12 @@ func (e *engine) check(p *spot, id string, fault sim.Torn, torn func() *sim.Flas
 		e.states++
 	}
 	e.seen[key] = int8(left)
-	for _, w := range worlds(f) {
-		q := &spot{id + "." + w.String(), f.Clone(), p.x, p.anchor.clone(), p.level + 1}
+	all := worlds(f)
+	for i, w := range all {
+		q := &spot{id + "." + w.String(), f, p.x, p.anchor.clone(), p.level + 1}
+		if i < len(all)-1 {
+			q.f = f.Clone()
+		}
 		q.f.SetWorld(w)
 		e.mount(q, left)
 	}

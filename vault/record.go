@@ -67,20 +67,20 @@ type record struct {
 type sealer struct {
 	mac   hash.Hash
 	cover func(header, []byte) []byte // the header's part of what is authenticated
+	buf   [sha256.Size]byte           // here, as what goes to mac would move to the heap
 }
 
 func newSealer(key [32]byte) *sealer {
-	return &sealer{hmac.New(sha256.New, key[:]), header.put}
+	return &sealer{mac: hmac.New(sha256.New, key[:]), cover: header.put}
 }
 
 // tag is HMAC-SHA-256/128 over previous tag ‖ header ‖ body.
 func (s *sealer) tag(h header, prev tag, body []byte) (t tag) {
-	var b [sha256.Size]byte
 	s.mac.Reset()
-	s.mac.Write(prev[:])
-	s.mac.Write(s.cover(h, b[:0]))
+	s.mac.Write(append(s.buf[:0], prev[:]...))
+	s.mac.Write(s.cover(h, s.buf[:0]))
 	s.mac.Write(body)
-	copy(t[:], s.mac.Sum(b[:0]))
+	copy(t[:], s.mac.Sum(s.buf[:0]))
 	return t
 }
 

@@ -166,7 +166,7 @@ func (j *journal) extend(c *chain, r *record) (*chain, error) {
 
 // parse looks for a record that begins at a slot. nil: there is none of this
 // format. A record may be well formed and yet not authentic, or authentic and of
-// another epoch. r.body aliases nothing.
+// another epoch. r.body may alias m.
 func (j *journal) parse(m *image, block, slot int) (r *record, authentic bool) {
 	if v := m.data[slot*j.slot]; v == 0 || v > maxVersion {
 		return nil, false
@@ -192,6 +192,9 @@ func (j *journal) parse(m *image, block, slot int) (r *record, authentic bool) {
 
 // gather takes n bytes of a record out of its slots, nil if they are not there.
 func (j *journal) gather(m *image, slot, n int) []byte {
+	if n <= j.slot && !m.lost[slot] {
+		return m.data[slot*j.slot:][:n:n]
+	}
 	p := make([]byte, 0, n)
 	for k := 0; len(p) < n; k++ {
 		if slot+k >= j.slots || m.lost[slot+k] {

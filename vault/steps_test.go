@@ -83,7 +83,7 @@ func TestStepsOfCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := strings.Join(m.steps, ", ")
-	if want := "retire 0/4, sync, delta 0/5, more 0/6, sync, read 0/5, read 0/6"; got != want {
+	if want := "read 0/0, read 0/1, read 0/5, read 0/6, read 1/0, retire 0/4, sync, delta 0/5, more 0/6, sync, read 0/5, read 0/6"; got != want {
 		t.Errorf("commit:\n%s, want\n%s", got, want)
 	}
 	m.changes()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"math/bits"
+	"testing"
 )
 
 // stubMAC stands in for HMAC-SHA-256 where only the structure of the journal is
@@ -51,7 +52,41 @@ func (*stubMAC) BlockSize() int { return 64 }
 // withStub is a procedure that seals with the stub.
 func withStub(p procedure) procedure {
 	p.seal = func(key [32]byte) *sealer {
-		return &sealer{newStub(key), header.put}
+		return &sealer{mac: newStub(key), cover: header.put}
 	}
 	return p
+}
+
+// TestStub: a record under the stub does not pass for another, whatever differs.
+func TestStub(t *testing.T) {
+	h, prev, body := header{1, 2, 3, 4, 5, 6, 7}, tag{8}, []byte{9, 10, 11}
+	stub := func(key [32]byte) *sealer { return &sealer{mac: newStub(key), cover: header.put} }
+	want := stub(testKey).tag(h, prev, body)
+	if stub(testKey).tag(h, prev, body) != want {
+		t.Fatal("not the same twice")
+	}
+	seen := map[tag]string{want: "itself"}
+	differs := func(what string, got tag) {
+		if was, ok := seen[got]; ok {
+			t.Errorf("%s: the same tag as %s", what, was)
+		}
+		seen[got] = what
+	}
+	for i := range testKey {
+		k := testKey
+		k[i] ^= 0x80
+		differs("key", stub(k).tag(h, prev, body))
+	}
+	for i, other := range []header{{2, 2, 3, 4, 5, 6, 7}, {1, 3, 3, 4, 5, 6, 7}, {1, 2, 4, 4, 5, 6, 7}, {1, 2, 3, 5, 5, 6, 7},
+		{1, 2, 3, 4, 6, 6, 7}, {1, 2, 3, 4, 5, 7, 7}, {1, 2, 3, 4, 5, 6, 8}} {
+		differs(string(rune('0'+i)), stub(testKey).tag(other, prev, body))
+	}
+	for i := range prev {
+		p := prev
+		p[i]++
+		differs("previous tag", stub(testKey).tag(h, p, body))
+	}
+	for _, p := range [][]byte{nil, {9}, {9, 10}, {9, 10, 12}, {9, 11, 11}, {8, 10, 11}, {9, 10, 11, 0}, {0, 9, 10, 11}} {
+		differs("body", stub(testKey).tag(h, prev, p))
+	}
 }

@@ -261,12 +261,14 @@ func (e *engine) session(p *spot, s scenario) error {
 		return err
 	}
 	now := v.j.at.state
-	for _, k := range s.steps {
-		batch := k.of(now)
-		if _, err := now.change(v.limits, batch); err != nil {
+	for _, k := range s.steps { // all of it, or none
+		if now, err = now.change(v.limits, k.of(now)); err != nil {
 			return errSkip
 		}
-		if now, v, err = e.step(p, s, v, now, batch); err != nil {
+	}
+	now = v.j.at.state
+	for _, k := range s.steps {
+		if now, v, err = e.step(p, s, v, now, k.of(now)); err != nil {
 			return err
 		}
 	}

@@ -26,12 +26,12 @@ func (f *Flash) Sync() error {
 // medium when it is full.
 func (f *Flash) queue(c change) {
 	if c.o.kind == Sync {
-		f.durable, f.pending = f.m.clone(), nil
+		f.durable, f.pending = f.m.fork(), nil
 		f.stats.Syncs++
 		return
 	}
 	if len(f.pending) == MaxPending {
-		f.pending[0].to(&f.durable)
+		f.pending[0].to(f.durable)
 		f.pending = f.pending[1:]
 	}
 	f.pending = append(f.pending, c)
@@ -52,7 +52,7 @@ func (f *Flash) CutUnsynced(keep []bool) *Flash {
 	if c.part.Cached {
 		for i, p := range c.pending {
 			if i < len(keep) && keep[i] {
-				p.to(&c.durable)
+				p.to(c.durable)
 			}
 		}
 	}

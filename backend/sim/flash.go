@@ -15,7 +15,7 @@ type Flash struct {
 
 	mu      sync.Mutex
 	m       medium
-	durable medium   // Config.Cached: what survives a cut
+	durable *medium  // Config.Cached: what survives a cut
 	pending []change // Config.Cached: from durable to m, oldest first
 	life
 	hook      func(*Operation)
@@ -61,7 +61,7 @@ func New(c Config) (*Flash, error) {
 	f := &Flash{part: p, m: newMedium(p), onProgram: c.OnProgram, onErase: c.OnErase}
 	f.on, f.world = true, c.World
 	if c.Cached {
-		f.durable = f.m.clone()
+		f.durable = f.m.fork()
 	}
 	return f, nil
 }
@@ -77,7 +77,7 @@ func (f *Flash) Clone() *Flash {
 func (f *Flash) clone() *Flash {
 	c := &Flash{part: f.part, m: f.m.clone(), life: f.life}
 	if f.part.Cached {
-		c.durable = f.durable.clone()
+		c.durable = f.durable.fork()
 		// Clipped on both sides: an append must not land in the other's array.
 		f.pending = slices.Clip(f.pending)
 		c.pending = f.pending

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/bits"
+	"sync"
 
 	"github.com/nanolock/nanolock/nvm"
 )
@@ -52,6 +53,12 @@ func (m *medium) clone() medium {
 	}
 }
 
+// fork is clone, elsewhere.
+func (m *medium) fork() *medium {
+	c := m.clone()
+	return &c
+}
+
 // block returns the state of the erase block b for reading.
 func (m *medium) block(b nvm.Span) block {
 	if p := m.blocks.get(b.Off / m.part.Geometry.EraseSize); p != nil {
@@ -68,12 +75,25 @@ func (m *medium) mutBlock(b nvm.Span) *block {
 type window struct {
 	span             nvm.Span
 	cell, weak, flip []byte
+	buf              *[]byte
 }
 
+// buffers of windows that are done with. One that is never given back is garbage
+// like any other.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// newWindow is a window of no particular content.
 func newWindow(s nvm.Span) window {
-	buf := make([]byte, 3*s.Len)
-	return window{s, buf[:s.Len], buf[s.Len : 2*s.Len], buf[2*s.Len:]}
+	buf := buffers.Get().(*[]byte)
+	if int64(cap(*buf)) < 3*s.Len {
+		*buf = make([]byte, 3*s.Len)
+	}
+	b := (*buf)[:3*s.Len]
+	return window{s, b[:s.Len], b[s.Len : 2*s.Len], b[2*s.Len:], buf}
 }
+
+// release ends the use of w.
+func (w *window) release() { buffers.Put(w.buf) }
 
 func (m *medium) load(s nvm.Span) window {
 	w := newWindow(s)
@@ -129,6 +149,7 @@ func (m *medium) program(s nvm.Span, want, mask []byte, draw stream) (refused ui
 		m.unreliable(&w, want, draw)
 	}
 	m.store(w)
+	w.release()
 	m.over(s, again, draw)
 	m.mark(s)
 	return refused

@@ -114,7 +114,7 @@ func (f *Flash) spoil(off int64, damage func(*medium)) error {
 	defer f.mu.Unlock()
 	damage(&f.m)
 	if f.part.Cached {
-		damage(&f.durable)
+		damage(f.durable)
 	}
 	return nil
 }

@@ -32,15 +32,11 @@ func (f *Flash) WriteAt(p []byte, off int64) (int, error) {
 
 // programs cuts a write into what the part programs in one go.
 func (f *Flash) programs(p []byte, off int64) (ops []*Operation) {
+	p = append([]byte(nil), p...)
+	f.m.finish(p)
 	for len(p) > 0 {
 		n := min(int64(len(p)), f.part.step-off%f.part.step)
-		o := &Operation{kind: Program, span: nvm.Span{Off: off, Len: n}, want: append([]byte(nil), p[:n]...)}
-		if f.part.blank != 0 {
-			for i := range o.want {
-				o.want[i] ^= f.part.blank
-			}
-		}
-		ops = append(ops, o)
+		ops = append(ops, &Operation{kind: Program, span: nvm.Span{Off: off, Len: n}, want: p[:n:n]})
 		p, off = p[n:], off+n
 	}
 	return ops

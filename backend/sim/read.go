@@ -128,7 +128,7 @@ func (m *medium) sane(u nvm.Span) bool {
 		m.flip.zero(u.Off, u.Len) && m.stuck.zero(u.Off, u.Len)
 }
 
-// finish turns bits relative to erased into bytes.
+// finish turns bits relative to erased into bytes, and back.
 func (m *medium) finish(p []byte) {
 	for m.part.blank != 0 && len(p) > 0 {
 		p = p[subtle.XORBytes(p, p, m.part.blanks[:]):]

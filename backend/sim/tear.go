@@ -39,6 +39,8 @@ func (t *tearing) done() {
 	}
 	t.m.store(t.w)
 	t.repoison()
+	t.pre.release()
+	t.w.release()
 }
 
 // touch marks the units that an erase left anything in: they are not free

@@ -127,6 +127,7 @@ func steps(o *Operation, full bool) []int {
 
 func movingBits(o *Operation, full bool) []int {
 	w := o.pre.m.load(o.span)
+	defer w.release()
 	return spread(0, w.moving(o.pre.part.Geometry.Program, o.want), sample, full)
 }
 
@@ -236,7 +237,7 @@ func (o *Operation) leave(c class, arg int) *Flash {
 		change{o, Whole}.to(&f.m)
 	}
 	if f.part.Cached { // what was queued before reached the medium; see unsynced for the rest
-		f.durable, f.pending = f.m.clone(), nil
+		f.durable, f.pending = f.m.fork(), nil
 	}
 	f.powerOff()
 	f.powerOn()
