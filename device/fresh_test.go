@@ -1,6 +1,7 @@
 package device_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/nanolock/nanolock/device"
@@ -72,6 +73,26 @@ func TestAnswerCountsOnce(t *testing.T) {
 	is(t, "a heartbeat of the boot before", obeyed(r, beat), device.ErrStale)
 	_, err = r.Device.Challenge("nobody", order.ClassOperate)
 	is(t, "a challenge for nobody", err, order.ErrAuthority)
+}
+
+// TestCountersApart: an order of one authority spends nothing of another, and one
+// of class operate nothing of class root.
+func TestCountersApart(t *testing.T) {
+	r := deployed(t, rig.Config{})
+	all := func() (list [][32]byte) {
+		for _, who := range []string{rig.Service, order.Operations, order.Owner} {
+			for _, c := range []order.Class{order.ClassRoot, order.ClassOperate, order.ClassLive} {
+				list = append(list, must(r.Device.Challenge(who, c)))
+			}
+		}
+		return append(list, must(r.Device.Challenge(order.Vendor, order.ClassRoot)))
+	}
+	before := all()
+	_, _, err := r.Grant(order.Vendor, r.Whole("boot"))
+	ok(t, err)
+	if !slices.Equal(all(), before) {
+		t.Error("a grant of the vendor spends what is another's")
+	}
 }
 
 // TestOrderEnds: an order that ends wants a time that was told, and does not go

@@ -34,6 +34,7 @@ func TestHeldBack(t *testing.T) {
 	ok(t, settings(r))
 	r.Tick(1)
 	is(t, "a minute without", settings(r), nanolock.ErrDenied)
+	is(t, "an erase", r.Device.Host().Erase(r.Policy.Region("settings").Span.Off, block), nanolock.ErrDenied)
 	if s := r.Device.Status(); !s.Narrowed || s.Health&order.HeldBack == 0 {
 		t.Errorf("status %+v", s)
 	}

@@ -99,3 +99,17 @@ func TestAuditAcknowledged(t *testing.T) {
 	ok(t, ack(rep.Audit.Seq))
 	is(t, "again", ack(rep.Audit.Seq), device.ErrStale)
 }
+
+// TestNextOwnerFindsNoSession: what was granted under one owner ends with them,
+// even if the next one names the same vendor.
+func TestNextOwnerFindsNoSession(t *testing.T) {
+	for _, kind := range []order.Kind{order.Transfer, order.Keys} {
+		r := deployed(t, rig.Config{})
+		h, id, err := r.Grant(order.Vendor, r.Whole("boot"))
+		ok(t, err)
+		ok(t, r.NewOwner(kind, "bob"))
+		is(t, "the handle", h.Erase(0, block), nanolock.ErrEnded)
+		_, err = r.Device.Session(id)
+		is(t, "the session", err, device.ErrSession)
+	}
+}

@@ -130,6 +130,7 @@ func TestRecoverRefused(t *testing.T) {
 			return &order.RecoverBody{Policy: signedPolicy(r, r.NextPolicy(nil), epoch, owner...), State: uint8(st)}
 		}
 		challenged := func(b order.Body) *order.Order { return must(r.Order(order.Owner, order.Recover, b)) }
+		early := challenged(body(2, policy.Deployed))
 		foreign := &order.RecoverBody{Policy: signedPolicy(r, hers, 2, eve), State: uint8(policy.Deployed)}
 		_, err := r.Device.Apply(ctx, must(order.Sign(challenged(foreign), eve)))
 		is(t, "another owner", err, order.ErrSignature)
@@ -145,6 +146,8 @@ func TestRecoverRefused(t *testing.T) {
 		o.Fresh.Challenge[0] ^= 1
 		ok(t, r.Restart())
 		is(t, "a challenge of the boot before", obeyed(r, o), device.ErrStale)
+		ok(t, r.Restart())
+		is(t, "the first challenge of a boot before", obeyed(r, early), device.ErrStale)
 		if l, err := r.Latch.Read(ctx); err != nil || l.Epoch != 1 {
 			t.Fatalf("latch %+v, %v", l, err)
 		}

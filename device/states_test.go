@@ -102,6 +102,10 @@ func TestWipedFirst(t *testing.T) {
 		if _, err := r.Device.Certificate(ctx); err == nil {
 			t.Error("a certificate without wiping")
 		}
+		ok(t, r.Restart())
+		if s := r.Device.Status(); s.State != policy.Deployed || !s.Degraded {
+			t.Errorf("%v without wiping, at the next start: %+v", to, s)
+		}
 		mem.at = nil
 		ok(t, r.Restart())
 		if s := r.Device.Status().State; s != to {
@@ -122,10 +126,13 @@ func withDevelopmentKey(p *policy.Policy) { p.Authorities[1].Keys[0].Development
 // TestDevelopmentKeys: in manufacturing, on a device that was opened for them,
 // and nowhere else.
 func TestDevelopmentKeys(t *testing.T) {
-	_, err := rig.New(rig.Config{Policy: withDevelopmentKey})
+	r, err := rig.New(rig.Config{Policy: withDevelopmentKey})
 	is(t, "without the flag", err, device.ErrDevelopment)
+	if l, err := r.Latch.Read(ctx); err != nil || l.Set() {
+		t.Errorf("provisioned all the same: %+v, %v", l, err)
+	}
 	c := rig.Config{Device: device.Config{Development: true}}
-	r := deployed(t, c)
+	r = deployed(t, c)
 	is(t, "in deployed", r.PutPolicy(r.NextPolicy(withDevelopmentKey)), device.ErrDevelopment)
 	c.Policy = withDevelopmentKey
 	r, err = rig.New(c)
