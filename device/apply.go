@@ -119,6 +119,11 @@ func (d *Device) record(ctx context.Context, a *accepted, effect func(context.Co
 		commit = d.vault.CommitAnchored
 	}
 	err := commit(ctx, changes...)
+	if err == nil || errors.Is(err, vault.ErrPending) {
+		if d.ledger.passed(d.set.Tick())/hour != d.ledger.carried/hour {
+			d.ledger.recorded(d.set.Tick())
+		}
+	}
 	if errors.Is(err, vault.ErrPending) {
 		d.later = effect
 		d.tell(Event{Kind: EventAnchor, Err: err})

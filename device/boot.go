@@ -116,10 +116,11 @@ func (d *Device) openVault(ctx context.Context) error {
 	if err != nil || d.ks.Anchor() == nil {
 		return err
 	}
-	// Beside an anchor every vault is anchored before the latch makes it count, or says
-	// that the anchor was gone. What does neither is the beginning of a chain whose end
-	// somebody, or a cut, took away.
-	if _, anchored := v.Snapshot().Anchored(); !anchored && !isSet(v.Snapshot(), slotLoose) {
+	// Beside an anchor every vault is anchored before the latch makes it count, unless
+	// it says from its first record on that there was none. What is not is the
+	// beginning of a chain whose end somebody, or a cut, took away.
+	s := v.Snapshot()
+	if _, anchored := s.Anchored(); !anchored && !isSet(s, slotUnanchored) {
 		return fmt.Errorf("%w: the state is from before the first anchored one", vault.ErrAnchorAhead)
 	}
 	return nil

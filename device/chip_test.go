@@ -147,3 +147,8 @@ func (c chipAnchor) Advance(ctx context.Context, to uint64) error {
 }
 
 func (c chipAnchor) Budget() keystore.Budget { return c.budget }
+
+// opened is a keystore that is open already, at each start.
+func opened(ks keystore.Keystore) func() (keystore.Keystore, error) {
+	return func() (keystore.Keystore, error) { return ks, nil }
+}

@@ -35,8 +35,8 @@ type Device struct {
 	latch  keystore.Record
 	lock   *nanolock.Lock              // nil: nothing can be served
 	vault  *vault.Vault                // nil if it is lost
+	books  atomic.Pointer[vault.Vault] // the same, for hosts' writes: see persist
 	orphan *orphan                     // nil unless the vault is there and its latch is not
-	books  atomic.Pointer[vault.Vault] // the same as vault, for hosts' writes: see persist
 	copies *vault.Copies
 	audit  *vault.AuditLog // nil if the policy has no area for it
 	ring   *order.Keyring  // nil if no policy could be believed

@@ -16,7 +16,7 @@ import (
 
 // View is what a start shows of the durable state, in one string: two devices of
 // which it is equal obey and refuse the same. Left out are what every commit
-// moves along (sequence, anchor, audit head, ledger time) and the certificate's
+// moves along (sequence, anchor, audit head, ledger time), what Scrub makes good, and the certificate's
 // digest, which a repeated signature changes. What is degraded is "lost".
 func (d *Device) View() string {
 	d.mu.Lock()
@@ -27,7 +27,7 @@ func (d *Device) View() string {
 	s := d.vault.Snapshot()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v health %x epoch %d/%d life %d doc %x frozen %v rma %v gone %x intent %d cert %v",
-		d.state, d.health&^order.AuditBroken, d.latch.Epoch, s.OwnerEpoch(), s.Lifecycle(), d.doc.digest[:4],
+		d.state, d.health&^(order.AuditBroken|order.CopyLost), d.latch.Epoch, s.OwnerEpoch(), s.Lifecycle(), d.doc.digest[:4],
 		isSet(s, slotFrozen), isSet(s, slotRMA), s.Slot(slotRevoked), s.Intent().Kind, len(s.Slot(slotCertificate)))
 	for i := range d.pol.Authorities {
 		name := d.pol.Authorities[i].Name

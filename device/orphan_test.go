@@ -162,7 +162,7 @@ func TestOrphanNameless(t *testing.T) {
 	ok(t, r.Open())
 	// A keystore that does not derive tells nothing: not that the device is new either.
 	ok(t, r.Mem.Erase(at.Off, at.Len))
-	r.Reopen = func() (keystore.Keystore, error) { return mute{r.Keys}, nil }
+	r.Config.Keystore = func() (keystore.Keystore, error) { return mute{r.Keys}, nil }
 	ok(t, r.Restart())
 	if s := r.Device.Status(); !s.Degraded {
 		t.Errorf("%+v", s)

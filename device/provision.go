@@ -106,7 +106,7 @@ func (d *Device) write(ctx context.Context, msg []byte, pol *policy.Policy, v *o
 		return err
 	}
 	jv, err := vault.Format(ctx, jw, d.secret.vault, d.options(), vault.SetOwnerEpoch(uint32(rec.Epoch)),
-		vault.SetLifecycle(uint8(policy.Manufacturing)), vault.PutSlot(slotDocument, doc.bytes()).Owner(),
+		vault.SetLifecycle(uint8(policy.Manufacturing)), vault.PutSlot(slotDocument, doc.bytes()).Owner(), putFlag(slotUnanchored, d.ks.Anchor() == nil),
 		vault.OpenIntent(intent{kind: intentProvision, doc: doc, root: rec.Root, epoch: firstEpoch, digest: v.Digest}.record()))
 	if err != nil {
 		return fmt.Errorf("device: %w", err)

@@ -3,7 +3,6 @@ package device
 import (
 	"context"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"math"
 
@@ -98,6 +97,10 @@ func (d *Device) recover(ctx context.Context, b *order.RecoverBody) error {
 	if err := d.rebuild(ctx, b.Policy, v, next, carry); err != nil {
 		return err
 	}
+	if d.vault != nil {
+		d.vault.Abandon() // its place is taken
+		d.vault = nil
+	}
 	if err := d.shut(); err != nil {
 		return err
 	}
@@ -187,16 +190,24 @@ func (d *Device) rebuild(ctx context.Context, msg []byte, v *order.Verified, nex
 	o := d.options()
 	o.Epoch = uint32(next.Epoch)
 	key := vault.CounterKey{OwnerEpoch: uint32(next.Epoch), Authority: nameKey(order.Owner), Class: uint8(order.ClassRoot)}
-	changes := append(carry, vault.SetOwnerEpoch(uint32(next.Epoch)), vault.PutSlot(slotDocument, doc.bytes()).Owner())
+	// An anchor that is gone for good must not keep the owner out: the vault goes
+	// on without, and reports say so.
+	anchored := false
+	if a := d.ks.Anchor(); a != nil {
+		_, err := a.Read(ctx)
+		anchored = err == nil
+	}
+	changes := append(carry, vault.SetOwnerEpoch(uint32(next.Epoch)), vault.PutSlot(slotDocument, doc.bytes()).Owner(),
+		putFlag(slotUnanchored, !anchored))
 	jv, err := vault.Format(ctx, w, d.secret.vault, o, changes...)
 	if err != nil {
 		return fmt.Errorf("device: %w", err)
 	}
-	// An anchor that is gone for good must not keep the owner out: the vault goes
-	// on without, and reports say so.
 	counter := vault.RaiseCounter(key, max(v.Fresh.Counter, 1))
-	if err = jv.CommitAnchored(ctx, counter); errors.Is(err, vault.ErrAnchorAbsent) {
-		err = jv.Commit(ctx, counter, putFlag(slotLoose, true))
+	if anchored {
+		err = jv.CommitAnchored(ctx, counter)
+	} else {
+		err = jv.Commit(ctx, counter)
 	}
 	if err == nil {
 		err = jv.Settle(ctx)

@@ -58,11 +58,10 @@ func (d *Device) report(ctx context.Context, nonce []byte, c *order.Certificate)
 	return b, nil
 }
 
-// healthNow adds what is looked up rather than remembered: an order that waits says
-// that the anchor is not there, for now.
+// healthNow adds what is looked up rather than remembered.
 func (d *Device) healthNow() order.Health {
 	if d.later != nil {
-		return d.health | order.AnchorAbsent
+		return d.health | order.AnchorAbsent // for now: an order waits for it
 	}
 	return d.health
 }

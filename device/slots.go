@@ -18,7 +18,7 @@ const (
 	slotLedger       = 6 // seconds of uptime that the running periods have seen
 	slotCertificate  = 7 // set, digest
 	slotAcknowledged = 8 // sequence up to which the audit chain may go
-	slotLoose        = 9 // 1: its owner recovered it without the anchor, which was gone
+	slotUnanchored   = 9 // 1: the vault was made without an anchor
 )
 
 // document says where a verbatim document is.

@@ -21,26 +21,26 @@ import (
 	"github.com/nanolock/nanolock/policy"
 )
 
-// swtpm is one on a folder of its own.
-type swtpm struct {
+// tpmChip is a swtpm on a folder of its own.
+type tpmChip struct {
 	t   testing.TB
 	dir string
 	cmd *exec.Cmd
 }
 
-func newSWTPM(t testing.TB) *swtpm {
+func newTPM(t testing.TB) *tpmChip {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tpm-") // a socket's path has little room
 	ok(t, err)
-	c := &swtpm{t: t, dir: dir}
+	c := &tpmChip{t: t, dir: dir}
 	t.Cleanup(func() { c.off(); os.RemoveAll(dir) })
 	c.on()
 	return c
 }
 
-func (c *swtpm) socket() string { return filepath.Join(c.dir, "s") }
+func (c *tpmChip) socket() string { return filepath.Join(c.dir, "s") }
 
-func (c *swtpm) on() {
+func (c *tpmChip) on() {
 	c.t.Helper()
 	c.cmd = exec.Command(testdeps.Program(c.t, "swtpm"), "socket", "--tpm2", "--tpmstate", "dir="+c.dir,
 		"--server", "type=unixio,path="+c.socket(), "--ctrl", "type=unixio,path="+c.socket()+".ctrl",
@@ -57,7 +57,7 @@ func (c *swtpm) on() {
 	c.t.Fatal("swtpm does not come up")
 }
 
-func (c *swtpm) off() {
+func (c *tpmChip) off() {
 	if c.cmd != nil {
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
@@ -66,7 +66,7 @@ func (c *swtpm) off() {
 }
 
 // client is somebody else's connection.
-func (c *swtpm) client() transport.TPM {
+func (c *tpmChip) client() transport.TPM {
 	c.t.Helper()
 	tr, err := linuxudstpm.Open(c.socket())
 	ok(c.t, err)
@@ -100,7 +100,7 @@ func (w *wire) Send(cmd []byte) ([]byte, error) {
 type meter struct {
 	*rig.Rig
 	t    testing.TB
-	chip *swtpm
+	chip *tpmChip
 	wire *wire
 	blob []byte
 	mend bool
@@ -110,13 +110,13 @@ type meter struct {
 // newMeter provisions and deploys one that boots "firmware".
 func newMeter(t testing.TB) *meter {
 	t.Helper()
-	c := newSWTPM(t)
+	c := newTPM(t)
 	m := &meter{t: t, chip: c, wire: &wire{TPM: c.client()}}
 	_, blob, err := tpm.Create(ctx, m.wire, nil)
 	ok(t, err)
 	m.blob = blob
 	base := new(policy.Policy) // what every host may read is linked into the program
-	cfg := rig.Config{Reopen: m.open, Policy: func(p *policy.Policy) { *base = *p.Clone() }}
+	cfg := rig.Config{Keystore: m.open, Policy: func(p *policy.Policy) { *base = *p.Clone() }}
 	cfg.Device.Baseline = base
 	m.Rig, err = rig.New(cfg)
 	ok(t, err)

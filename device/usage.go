@@ -19,7 +19,7 @@ func (d *Device) persist(region uint32, want policy.Usage) (policy.Usage, error)
 		return policy.Usage{}, ErrDegraded
 	}
 	was := policy.Usage(v.Snapshot().Usage(region))
-	ahead := want
+	ahead := was.Join(want) // what was charged ahead stays charged
 	if want.Erases > was.Erases {
 		ahead.Erases += eraseChunk - 1
 	}
@@ -62,6 +62,9 @@ func (l *ledger) change(now uint64) []vault.Change {
 	return []vault.Change{l.put(now)}
 }
 
+// recorded: what has passed is durable.
+func (l *ledger) recorded(now uint64) { l.carried, l.since = l.passed(now), now }
+
 func (l *ledger) put(now uint64) vault.Change {
 	return vault.PutSlot(slotLedger, binary.LittleEndian.AppendUint64(nil, l.passed(now))).Owner()
 }
@@ -78,6 +81,7 @@ func (d *Device) allow(ctx context.Context) error {
 	now := d.set.Tick()
 	hours := d.ledger.passed(now) / hour
 	var begun []*policy.Region
+	used := false // some of what a running period allows
 	for i := range d.pol.Map {
 		r := &d.pol.Map[i]
 		if r.Wear.PerHours == 0 {
@@ -88,13 +92,17 @@ func (d *Device) allow(ctx context.Context) error {
 			begun = append(begun, r)
 		}
 		d.ledger.periods[r.ID] = period
+		u := d.lock.Usage(r.Name)
+		used = used || u.Erases+uint64(r.Wear.Erases) > max(u.Allowed, uint64(r.Wear.Erases))
 	}
-	if begun == nil {
+	// A device that is switched off every evening must reach the end of a period too.
+	if begun == nil && (!used || now-d.ledger.since < hour) {
 		return nil
 	}
 	if err := d.vault.Commit(ctx, d.ledger.put(now)); err != nil {
 		return d.commitFailed(err)
 	}
+	d.ledger.recorded(now)
 	var errs []error
 	for _, r := range begun {
 		u := d.lock.Usage(r.Name)

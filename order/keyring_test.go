@@ -122,7 +122,7 @@ func TestRoot(t *testing.T) {
 	seen := map[[32]byte]bool{{}: true}
 	for _, r := range [][32]byte{
 		root(1, cose.Ed25519, 1, 2), root(2, cose.Ed25519, 1, 2), root(1, cose.Ed25519, 1), root(1, cose.Ed25519, 2),
-		root(1, cose.ESP256, 1), root(1, cose.Ed25519MLDSA65, 1),
+		root(1, cose.ESP256, 1), root(1, cose.Ed25519MLDSA65, 1), root(1, cose.Ed25519, 1, 3), root(1, cose.Ed25519, 2, 3),
 	} {
 		if seen[r] {
 			t.Errorf("%x is there twice", r)

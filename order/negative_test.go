@@ -85,7 +85,7 @@ func badPayloads(t testing.TB) (list []negative) {
 		{"malformed", "kind 0", edited(t, order.Keys, 2, "00")},
 		{"malformed", "kind 11", edited(t, order.Keys, 2, "0b")},
 		{"malformed", "kind 64 as an order", edited(t, order.Keys, 2, "1840")},
-		{"malformed", "kind 258, which is 2 in a byte", edited(t, order.Keys, 2, "190102")},
+		{"malformed", "kind 259, which is 3 in a byte", edited(t, order.Keys, 2, "190103")},
 		{"malformed", "a device of 31 bytes", edited(t, order.Keys, 3, "581f"+h[:62])},
 		{"malformed", "the zero device", edited(t, order.Keys, 3, "5820"+strings.Repeat("00", 32))},
 		{"foreign", "another device", edited(t, order.Keys, 3, "5820"+h[:62]+"d2")},

@@ -26,9 +26,11 @@
 // recovers, in this order:
 //
 //  1. retire each slot of the active block behind the chain, up to the last that
-//     is not erased and the next, or abandon the block where a second program is
-//     forbidden;
-//  2. write the decision again, whole, with a higher sequence;
+//     is not erased and those behind it that an earlier start may have touched,
+//     unless a second program is forbidden;
+//  2. write the decision again, whole, behind all that, and elsewhere only for
+//     want of room: to go elsewhere takes an erase, and what is erased may be the
+//     only settled copy;
 //  3. erase every other block, those that read erased among them;
 //  4. settle, and only then show the state.
 //
@@ -45,6 +47,11 @@
 //
 // Where an Anchor is given, CommitAnchored returns only after the anchor went up
 // with the record; a vault older than its anchor opens for reading only.
+//
+// NextEpoch moves the state to another vault epoch together with the latch.
+// Copies keep what an owner signed outside the journal, verbatim and twice; an
+// AuditLog is a chain in blocks of its own. Inspect looks at a vault and never
+// writes.
 //
 // # Wear
 //

@@ -2,10 +2,12 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"math/bits"
 	"os"
 	"strings"
-	"testing"
 
 	"github.com/nanolock/nanolock/backend/sim"
 	"github.com/nanolock/nanolock/nvm"
@@ -14,75 +16,109 @@ import (
 var (
 	long = os.Getenv("NANOLOCK_LONG") == "1"
 	// replay is the id of a state, up to its world, as a failure prints it: only
-	// what leads there is opened. NANOLOCK_CUT="nor/grow#17.w.unstable.0"
+	// what leads there is opened. NANOLOCK_CUT="nor/boot,slot@exact#17.w.unstable.0"
 	replay  = os.Getenv("NANOLOCK_CUT")
 	ctx     = context.Background()
 	testKey = [32]byte{1, 2, 3}
 	opened  = CounterKey{Authority: 1, Class: ClassOperate}
 )
 
-// part is a memory to cut: two blocks or more, small enough to enumerate.
-type part struct {
-	name   string
-	config sim.Config
+// expect is what a start may show: the state that was acknowledged last and the
+// one that was under way.
+type expect struct {
+	before, after state
+	fresh         bool // Format is under way: there may be no vault yet
+	key           uint64
 }
 
-func flash(class nvm.Program, blocks, size, unit, page int64, erased byte) sim.Config {
-	return sim.Config{Seed: 7, Geometry: nvm.Geometry{Size: blocks * size, EraseSize: size, ProgramSize: unit,
-		PageSize: page, Program: class, Erased: erased, Endurance: 1000}}
-}
-
-func parts() []part {
-	nor, nor0 := flash(nvm.ClearBits, 2, 512, 1, 64, 0xFF), flash(nvm.ClearBits, 3, 512, 1, 0, 0x00)
-	once := flash(nvm.OncePage, 2, 512, 8, 0, 0xFF)
-	ecc := flash(nvm.OncePage, 2, 512, 8, 0, 0xFF)
-	ecc.ECC = sim.ECC{Unit: 8, Correct: 1}
-	nand := flash(nvm.OncePage, 4, 1024, 64, 64, 0xFF)
-	nand.InOrder, nand.NOP, nand.Geometry.BadBlocks, nand.BadPPM = true, 1, true, 0
-	nand.ECC = sim.ECC{Unit: 64, Correct: 1}
-	file := flash(nvm.Rewrite, 2, 512, 32, 0, 0x00)
-	file.Cached = true
-	refuse := flash(nvm.ClearBits, 2, 512, 1, 64, 0xFF)
-	refuse.Faults.Over = sim.OverRefuse
-	return []part{{"nor", nor}, {"nor-00", nor0}, {"nor-refuse", refuse}, {"once", once}, {"ecc", ecc}, {"nand", nand}, {"file", file}}
-}
-
-func (p part) new(t testing.TB) *sim.Flash {
-	t.Helper()
-	// F8 damages what was settled elsewhere in the block. A journal of one copy
-	// does not survive that, and does not promise to: docs/wire/vault.md.
-	p.config.Faults.Without |= sim.TornCollateral
-	f, err := sim.New(p.config)
-	if err != nil {
-		t.Fatal(err)
+func newExpect(before, after state, fresh bool) expect {
+	x := expect{before: before, after: after, fresh: fresh}
+	x.key = join(hashOf(before), hashOf(after))
+	if fresh {
+		x.key = join(x.key, 1)
 	}
-	return f
+	return x
+}
+
+func hashOf(s state) (h uint64) {
+	for _, b := range s.encode() {
+		h = join(h, uint64(b)+1)
+	}
+	return h
+}
+
+// join folds a word into a hash.
+func join(h, word uint64) uint64 {
+	hi, lo := bits.Mul64(h^0x9E3779B97F4A7C15, word^0xD1B54A32D192ED03)
+	return hi ^ lo
+}
+
+func (x expect) allows(s state) bool {
+	return maps.Equal(s, x.after) || x.before != nil && maps.Equal(s, x.before)
+}
+
+// spot is a moment at which the power can go.
+type spot struct {
+	id     string
+	f      *sim.Flash
+	x      expect
+	anchor *modelAnchor // nil: none
+	level  int          // cuts so far
+}
+
+func (p *spot) anchored() uint64 {
+	if p.anchor == nil {
+		return 0
+	}
+	return p.anchor.n + 1
+}
+
+// tally is what an enumeration did.
+type tally struct {
+	cuts   int // torn states made
+	states int // of them, different in content or in what they may show
+	mounts int // calls of Open, each in one world of unstable bits
+	real   int // of them, with HMAC-SHA-256
+}
+
+func (a *tally) add(b tally) {
+	a.cuts, a.states, a.mounts, a.real = a.cuts+b.cuts, a.states+b.states, a.mounts+b.mounts, a.real+b.real
+}
+
+// effort is how much of the tree of cuts is walked. By level: 0 is the session, 1
+// the recovery after its cut, 2 the recovery after a cut in that.
+type effort struct {
+	tiers []sim.Tier // one cut at each level; as many as there are levels
+	// The recovery of a torn state is cut in one of so many, by its level; those
+	// that leave unstable bits have a share of their own. 0 is all.
+	plain, loose [3]uint64
+	budget       int // states of one scenario; 0 = no bound
 }
 
 // engine cuts a session at every operation, in every way, opens what is left in
-// every world, cuts that again while depth lasts, and holds the outcome against
-// what the oracle allows.
+// every world that reads it differently, cuts that again while depth lasts, and
+// holds the outcome against what the oracle allows.
 type engine struct {
-	tier, nested sim.Tier
-	depth        int
-	options      Options
-	seen         map[[2]uint64]bool
-	after        map[[2]uint64]bool // states behind a start that were followed
-	states, cuts int
-	mounts       int
-	budget       int    // states; 0 = no bound
-	every, drawn uint64 // recovery is cut in one state of so many; 0 = 1
-	ackEarly     bool   // a seeded bug
-	wrap         func(nvm.NVM) nvm.NVM
-	first        bool // stop at the first fault
-	faults       []string
+	effort
+	options Options
+	real    bool
+	seen    map[uint64]int8     // to how many cuts more a state was followed
+	after   map[uint64]struct{} // states behind a start that were followed
+	tally
+	spent    int  // states when the scenario began
+	ackEarly bool // a seeded bug
+	wrap     func(nvm.NVM) nvm.NVM
+	path     string   // only what begins with it, or leads there; "": all
+	history  []state  // acknowledged before, oldest first
+	harm     *toll    // F8: what is promised is less
+	only     sim.Torn // of the session's cuts, those of these faults alone; 0 = all
+	first    bool     // stop at the first fault
+	faults   []string
 }
 
-// expect is what a start may show: the value that was acknowledged last and the
-// one that was under way.
-type expect struct{ before, after uint64 }
-
-func (x expect) allows(v uint64) bool { return v == x.before || v == x.after }
+func newEngine(x effort) *engine {
+	return &engine{effort: x, path: replay, seen: make(map[uint64]int8), after: make(map[uint64]struct{})}
+}
 
 func (e *engine) fault(id, f string, a ...any) {
 	if len(e.faults) < 5 {
@@ -90,296 +126,205 @@ func (e *engine) fault(id, f string, a ...any) {
 	}
 }
 
-// value reads the counter that the scenarios raise by one each time, and checks
-// that what was committed together is together.
-func value(v *Vault) (uint64, error) {
-	s := v.Snapshot()
-	n := s.Counter(opened)
-	if u := s.Usage(3); u.Erases != 10*n {
-		return n, fmt.Errorf("counter %d beside usage %d: half a commit", n, u.Erases)
-	}
-	return n, nil
+func (e *engine) over() bool {
+	return e.budget > 0 && e.states-e.spent >= e.budget || e.first && len(e.faults) > 0
 }
 
-func raise(n uint64) []Change {
-	return []Change{RaiseCounter(opened, n), PutUsage(3, Usage{Erases: 10 * n, Mark: int64(n)})}
-}
-
-// watch sets a hook that enumerates the cuts of each operation from now on.
-func (e *engine) watch(f *sim.Flash, id string, depth int, x func() expect) {
-	tier := e.tier
-	if depth < e.depth {
-		tier = e.nested
-	}
-	f.SetHook(func(o *sim.Operation) {
+// watch enumerates the cuts of each operation from now on.
+func (e *engine) watch(p *spot) {
+	tier := e.tiers[p.level]
+	p.f.SetHook(func(o *sim.Operation) {
 		for torn := range o.Torn(tier) {
-			if e.budget > 0 && e.states >= e.budget || e.first && len(e.faults) > 0 {
+			if e.over() {
 				return
 			}
-			e.check(id+torn.ID, torn.Flash(), e.sampled(torn, depth-1), x())
+			if e.only == 0 || p.level > 0 || torn.Fault&e.only != 0 {
+				e.check(p, torn.ID, torn.Fault, torn.Flash)
+			}
 		}
 	})
 }
 
-// sampled is the depth left for a torn state: recovery is cut in one of every so
-// many, and in each that leaves bits which read either way.
-func (e *engine) sampled(torn sim.TornState, depth int) int {
-	loose := torn.Fault&(sim.TornUnstable|sim.TornWeakErase) != 0
-	if e.drawn++; e.every > 1 && depth > 0 && !loose && e.drawn%e.every != 0 {
+// left is how many cuts more are made in the recovery of a state.
+func (e *engine) left(id string, level int, fault sim.Torn) int {
+	n := len(e.tiers) - 1 - level
+	share := e.plain[min(level, 2)]
+	if fault&(sim.TornUnstable|sim.TornWeakErase) != 0 {
+		share = e.loose[min(level, 2)]
+	}
+	if n <= 0 || share < 2 || e.path != "" {
+		return n
+	}
+	h := uint64(0) // of the id, not a count: a state's share does not hang on others
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * 0x100000001B3
+	}
+	if join(h, share)%share != 0 {
 		return 0
 	}
-	return depth
+	return n
 }
 
-// check opens a torn state in every world.
-func (e *engine) check(id string, torn *sim.Flash, depth int, x expect) {
-	if replay != "" && !strings.HasPrefix(replay, id) && !strings.HasPrefix(id, replay) {
+// check opens one torn state in every world.
+func (e *engine) check(p *spot, id string, fault sim.Torn, torn func() *sim.Flash) {
+	id = p.id + id
+	if e.path != "" && !strings.HasPrefix(e.path, id) && !strings.HasPrefix(id, e.path) {
 		return
 	}
+	f, left := torn(), e.left(id, p.level, fault)
 	e.cuts++
-	key := [2]uint64{torn.Fingerprint(), x.before<<32 ^ x.after<<8 ^ uint64(depth)}
-	if e.seen[key] {
+	key := join(join(f.Fingerprint(), p.x.key), p.anchored())
+	switch deep, ok := e.seen[key]; {
+	case ok && int(deep) >= left:
 		return
+	case !ok:
+		e.states++
 	}
-	e.seen[key] = true
-	e.states++
-	for _, w := range sim.Worlds() {
-		f := torn.Clone()
-		f.SetWorld(w)
-		e.mount(id+"."+w.String(), f, depth, x)
+	e.seen[key] = int8(left)
+	for _, w := range worlds(f) {
+		q := &spot{id + "." + w.String(), f.Clone(), p.x, p.anchor.clone(), p.level + 1}
+		q.f.SetWorld(w)
+		e.mount(q, left)
 	}
 }
 
-func (e *engine) open(f nvm.NVM) (*Vault, Report, error) {
-	e.mounts++
+// worlds are those that can differ.
+func worlds(f *sim.Flash) []sim.World {
+	if f.Unstable() {
+		return sim.Worlds()
+	}
+	return []sim.World{sim.AllErased}
+}
+
+// mem is a spot's memory, as a seeded bug may have it.
+func (e *engine) mem(f *sim.Flash) nvm.NVM {
 	if e.wrap != nil {
-		f = e.wrap(f)
+		return e.wrap(f)
 	}
-	return Open(ctx, f, testKey, e.options)
+	return f
 }
 
-func (e *engine) mount(id string, f *sim.Flash, depth int, x expect) {
-	if depth > 0 {
-		e.watch(f, id+"/", depth, func() expect { return x })
+func (e *engine) with(a *modelAnchor) Options {
+	o := e.options
+	if a != nil {
+		o.Anchor = a
 	}
-	v, r, err := e.open(f)
-	f.SetHook(nil)
+	return o
+}
+
+func (e *engine) open(f *sim.Flash, a *modelAnchor) (*Vault, Report, error) {
+	if e.mounts++; e.real {
+		e.tally.real++
+	}
+	return Open(ctx, e.mem(f), testKey, e.with(a))
+}
+
+// mount starts from a torn state, cut again if left, and follows what it shows.
+func (e *engine) mount(p *spot, left int) {
+	if left > 0 {
+		q := *p
+		q.id += "/"
+		e.watch(&q)
+		p.anchor.watch(e, &q)
+	}
+	ops, erases := p.f.Ops(), p.f.Stats().Erases
+	v, r, err := e.open(p.f, p.anchor)
+	if err != nil && p.x.fresh && notOurs(err) && p.f.Ops() == ops {
+		v, err = Format(ctx, e.mem(p.f), testKey, e.with(p.anchor), p.x.changes()...)
+	}
+	p.f.SetHook(nil)
+	p.anchor.unwatch()
+	if e.harm != nil {
+		if !e.harm.judge(e, p.x, v, err, p.f.Ops() != ops) {
+			e.fault(p.id, "%v, or a state that never was", err)
+		}
+		return
+	}
 	if err != nil {
-		e.fault(id, "open: %v", err)
+		e.fault(p.id, "open: %v", err)
 		return
 	}
-	shown, err := value(v)
-	if err != nil || !x.allows(shown) {
-		e.fault(id, "shows %d, want %d or %d (%v)", shown, x.before, x.after, err)
+	shown := v.j.at.state
+	switch {
+	case !p.x.allows(shown):
+		e.fault(p.id, "shows %x, want %x or %x", shown.encode(), p.x.before.encode(), p.x.after.encode())
 		return
+	case r.Clean && p.f.Ops() != ops:
+		e.fault(p.id, "clean, but wrote")
+	case p.f.Stats().Erases-erases > 2*uint64(len(v.j.blocks)):
+		e.fault(p.id, "%d erases", p.f.Stats().Erases-erases)
 	}
-	if r.Clean && r.Sequence != v.j.at.seq {
-		e.fault(id, "clean, but wrote")
-	}
-	f.Reboot()
-	at := v.j.at
-	key := [2]uint64{f.Fingerprint() ^ at.seq<<48, shown<<32 ^ uint64(at.next)<<8 ^ uint64(at.block)}
-	if e.after[key] {
+	p.f.Reboot()
+	e.follow(p, v, shown)
+}
+
+func notOurs(err error) bool {
+	return errors.Is(err, ErrBlank) || errors.Is(err, ErrForeign) || errors.Is(err, ErrLost)
+}
+
+// changes make x.after of an empty state.
+func (x expect) changes() []Change {
+	return []Change{{owner: true, apply: func(s state, _ limits) error {
+		maps.Copy(s, x.after)
+		return nil
+	}}}
+}
+
+// follow checks that what was shown once is shown for ever, whatever loose bits
+// read as, and that another commit goes through and lasts, settled or cut off.
+func (e *engine) follow(p *spot, v *Vault, shown state) {
+	at := &v.j.at
+	key := join(join(p.f.Fingerprint(), at.seq), uint64(at.next)<<16|uint64(at.block))
+	key = join(join(key, hashOf(shown)), p.anchored())
+	if _, ok := e.after[key]; ok {
 		return // what follows from here was seen
 	}
-	e.after[key] = true
-	for _, w := range sim.Worlds() {
-		g := f.Clone()
-		g.SetWorld(w)
-		e.sticky(id+"|"+w.String(), g, shown)
-	}
-	e.another(id, f, v, shown)
-}
-
-// sticky: what was shown once is shown for ever, whatever loose bits read as.
-func (e *engine) sticky(id string, g *sim.Flash, shown uint64) {
-	v, _, err := e.open(g)
+	e.after[key] = struct{}{}
+	e.sticky(p, "", shown)
+	c := SetLifecycle(shown.lifecycle() + 1)
+	next, _, err := e.commit(v, p.anchor, c)
 	if err != nil {
-		e.fault(id, "second open: %v", err)
+		e.fault(p.id, "next commit: %v", err)
 		return
 	}
-	if again, err := value(v); err != nil || again != shown {
-		e.fault(id, "second open shows %d after %d (%v)", again, shown, err)
-	}
-}
-
-// another commit goes through, is settled or cut off, and lasts in every world.
-func (e *engine) another(id string, f *sim.Flash, v *Vault, shown uint64) {
-	if err := v.Commit(ctx, raise(shown+1)...); err != nil {
-		e.fault(id, "next commit: %v", err)
+	e.sticky(p, "+", next)
+	if err := v.Settle(ctx); err != nil {
+		e.fault(p.id, "settle: %v", err)
 		return
 	}
-	for _, settle := range []bool{false, true} {
-		if settle {
-			if err := v.Settle(ctx); err != nil {
-				e.fault(id, "settle: %v", err)
-				return
-			}
-		}
-		for _, w := range sim.Worlds() {
-			g := f.Clone()
-			g.Reboot()
-			g.SetWorld(w)
-			e.sticky(fmt.Sprintf("%s+%v|%v", id, settle, w), g, shown+1)
-		}
-	}
+	e.sticky(p, "+settled", next)
 }
 
-// scenario is a session on a vault: commits, settling, reopening.
-type scenario struct {
-	name  string
-	fill  int  // commits before the power is cut for the first time
-	steps int  // commits that are cut
-	close bool // settle behind each commit
-	bulk  int  // bytes that make the state longer
-	grow  bool // the commit is far longer than the state: it rotates with room left
-	turn  bool // commits go on uncut until the next one rotates
+func (s state) lifecycle() uint8 {
+	if v := s[entryKey(entryLifecycle)]; len(v) == 1 {
+		return v[0]
+	}
+	return 0
 }
 
-// run plays s on p: the power is cut in every operation of it.
-func (e *engine) run(t testing.TB, p part, s scenario) {
-	t.Helper()
-	e.seen, e.after = make(map[[2]uint64]bool), make(map[[2]uint64]bool)
-	name := p.name + "/" + s.name + "#"
-	f := p.new(t)
-	n, err := e.prepare(f, s)
-	if err != nil {
-		e.fault(name, "prepare: %v", err)
-		return
+// commit commits, anchored if there is an anchor, and says what has to be there.
+func (e *engine) commit(v *Vault, a *modelAnchor, c ...Change) (next state, pending bool, err error) {
+	if a == nil {
+		err = v.Commit(ctx, c...)
+	} else {
+		err = v.CommitAnchored(ctx, c...)
 	}
-	v, _, err := e.open(f)
-	if err != nil {
-		e.fault(name, "open: %v", err)
-		return
+	if errors.Is(err, ErrPending) {
+		pending, err = true, nil
 	}
-	if n, err = e.approach(v, s, n); err != nil {
-		e.fault(name, "approach: %v", err)
-		return
-	}
-	x := expect{n, n}
-	e.watch(f, name, e.depth, func() expect { return x })
-	for range s.steps {
-		x.after = n + 1
-		if e.ackEarly {
-			x.before = n + 1
-		}
-		batch := raise(n + 1)
-		if s.grow {
-			batch = append(batch, PutSlot(2, make([]byte, 15)))
-		}
-		if err := v.Commit(ctx, batch...); err != nil {
-			e.fault(name, "commit: %v", err)
-			return
-		}
-		n++
-		x = expect{n, n}
-		e.check(fmt.Sprintf("%sacked%d", name, n), f.CutUnsynced(nil), 0, x)
-		if !s.close {
-			continue
-		}
-		if err := v.Close(); err != nil {
-			e.fault(name, "close: %v", err)
-			return
-		}
-		if v, _, err = e.open(f); err != nil {
-			e.fault(name, "reopen: %v", err)
-			return
-		}
-	}
-	if err := v.Close(); err != nil {
-		e.fault(name, "close: %v", err)
-	}
+	return v.j.at.state, pending, err
 }
 
-// approach brings the vault, with no cuts yet, to where the scenario begins.
-func (e *engine) approach(v *Vault, s scenario, n uint64) (uint64, error) {
-	for i := range uint8(2) {
-		if s.grow {
-			if err := v.Commit(ctx, SetLifecycle(i+1)); err != nil {
-				return n, err
-			}
+func (e *engine) sticky(p *spot, what string, shown state) {
+	for _, w := range worlds(p.f) {
+		f := p.f.Clone()
+		f.Reboot()
+		f.SetWorld(w)
+		v, _, err := e.open(f, p.anchor.clone())
+		if err != nil {
+			e.fault(p.id, "opened again in %s%s: %v", w, what, err)
+		} else if !maps.Equal(v.j.at.state, shown) {
+			e.fault(p.id, "opened again in %s%s: shows %x after %x", w, what, v.j.at.state.encode(), shown.encode())
 		}
 	}
-	for s.turn && v.j.at.next+v.j.need(56)+v.j.tail <= v.j.slots {
-		n++
-		if err := v.Commit(ctx, raise(n)...); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-// prepare formats the part and fills it as far as the scenario wants.
-func (e *engine) prepare(f *sim.Flash, s scenario) (n uint64, err error) {
-	v, err := Format(ctx, f, testKey, e.options, PutSlot(1, []byte(strings.Repeat("\xff", s.bulk))))
-	if err != nil {
-		return 0, err
-	}
-	for n < uint64(s.fill) {
-		n++
-		if err := v.Commit(ctx, raise(n)...); err != nil {
-			return n, err
-		}
-	}
-	return n, v.Close()
-}
-
-// scenarios: each class of program meets a delta, a settled mark, an opened one,
-// a rotation and the way back, from every fill.
-func scenarios() []scenario {
-	return []scenario{
-		{name: "session", fill: 0, steps: 3},
-		{name: "marks", fill: 1, steps: 2, close: true},
-		{name: "rotation", fill: 2, steps: 4},
-		{name: "long", fill: 1, steps: 2, bulk: 10},
-		{name: "turn", steps: 1, turn: true},
-		{name: "grow", steps: 1, grow: true},
-	}
-}
-
-// size says how much a run does: everything in the long one, a sample of the cuts
-// in recovery in the plain one, and a glance under the race detector.
-func size(e *engine, plain, brief int) {
-	switch {
-	case long:
-	case raceEnabled:
-		e.budget, e.every = brief, 97
-	default:
-		e.budget, e.every = plain, 97
-	}
-}
-
-func TestCuts(t *testing.T) {
-	var states, mounts int
-	for _, p := range parts() {
-		for _, s := range scenarios() {
-			e := &engine{tier: sim.T4, depth: 1, options: Options{Intent: 1}}
-			if size(e, 0, 150); long {
-				e.tier = sim.Full
-			}
-			e.run(t, p, s)
-			states, mounts = states+e.states, mounts+e.mounts
-			t.Logf("%s/%s: %d cuts, %d distinct states, %d mounts", p.name, s.name, e.cuts, e.states, e.mounts)
-			for _, fault := range e.faults {
-				t.Error(fault)
-			}
-		}
-	}
-	t.Logf("depth 1: %d distinct states, %d mounts", states, mounts)
-}
-
-// TestNestedCuts cuts recovery itself.
-func TestNestedCuts(t *testing.T) {
-	var states, mounts int
-	for _, p := range parts() {
-		e := &engine{tier: sim.T4, nested: sim.T4, depth: 2, options: Options{Intent: 1}}
-		size(e, 3000, 100)
-		e.run(t, p, scenario{name: "nested", fill: 0, steps: 3})
-		states, mounts = states+e.states, mounts+e.mounts
-		t.Logf("%s: %d cuts, %d distinct states, %d mounts", p.name, e.cuts, e.states, e.mounts)
-		for _, fault := range e.faults {
-			t.Error(fault)
-		}
-	}
-	t.Logf("depth 2: %d distinct states, %d mounts", states, mounts)
 }

@@ -31,6 +31,9 @@ func (v *Vault) NextEpoch(ctx context.Context, epoch uint32, latch func() error,
 	if err != nil {
 		return err
 	}
+	if err := v.mine(0); err != nil {
+		return err
+	}
 	if err := v.j.how.epoch(v.j, epoch, next, latch); err != nil {
 		v.refuse = fmt.Errorf("%w: epoch %d: %w", ErrUncertain, epoch, err)
 		return v.refuse

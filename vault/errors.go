@@ -41,6 +41,9 @@ var (
 	// ErrUncertain: the medium failed. Whether the commit happened is decided by
 	// the next Open; until then the vault refuses every other.
 	ErrUncertain = errors.New("vault: may or may not have happened")
+	// ErrElsewhere: the journal is not as this vault left it: somebody else writes
+	// the flash. The vault refuses everything until it is opened again.
+	ErrElsewhere = errors.New("vault: changed behind its back")
 	// ErrClosed: the zero Vault, or one behind Close.
 	ErrClosed = errors.New("vault: closed")
 )

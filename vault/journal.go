@@ -15,7 +15,8 @@ type journal struct {
 	*layout
 	seal  *sealer
 	epoch uint32
-	at    chain // where the next record goes
+	at    chain  // where the next record goes
+	wrote []byte // the slots of the record that was written last
 	how   procedure
 }
 
@@ -29,6 +30,7 @@ type procedure struct {
 	rotate   func(*journal, state) error
 	epoch    func(j *journal, epoch uint32, next state, latch func() error) error
 	version  byte // written; no later one is read
+	seal     func(key [32]byte) *sealer
 }
 
 func standard() procedure {
@@ -40,6 +42,7 @@ func standard() procedure {
 		rotate:   (*journal).relocate,
 		epoch:    (*journal).nextEpoch,
 		version:  Version,
+		seal:     newSealer,
 	}
 }
 
@@ -59,6 +62,7 @@ func (j *journal) write(block, slot int, kind byte, seq uint64, prev tag, body [
 	if err := j.mem.Sync(); err != nil {
 		return t, err
 	}
+	j.wrote = bytes.Join(frames, nil)
 	back := make([]byte, j.slot)
 	for i, p := range frames {
 		if _, err := j.mem.ReadAt(back, j.off(block, slot+i)); err != nil {
@@ -83,6 +87,7 @@ func (j *journal) commit(next state, body []byte) error {
 		if err == nil {
 			j.at.state, j.at.tag = next, t
 			j.at.seq++
+			j.at.head, j.at.data = j.at.next, j.wrote
 			j.at.next += j.need(len(body))
 			return nil
 		}
@@ -152,7 +157,8 @@ func (j *journal) snapshot(block, slot int, next state, body []byte, erase bool)
 	if err != nil {
 		return err
 	}
-	j.at = chain{version: j.how.version, state: next, seq: seq, tag: t, block: block, next: slot + j.need(len(body))}
+	j.at = chain{version: j.how.version, state: next, seq: seq, tag: t, block: block, next: slot + j.need(len(body)),
+		head: slot, data: j.wrote}
 	return nil
 }
 

@@ -57,8 +57,8 @@ func newLayout(mem nvm.NVM) (*layout, error) {
 		return nil, fmt.Errorf("%w: %d blocks, slots of %d bytes", ErrLayout, len(l.blocks), l.slot)
 	}
 	l.tail = l.need(0) + markSlots
-	// Half a block, so that records fit behind the one that holds all.
-	l.body = min(maxBody, l.room((l.slots-l.tail)/2)-overhead)
+	// Half a block, so that recovery can write all of it again behind itself.
+	l.body = min(maxBody, l.room((l.slots-l.tail-l.unseen())/2)-overhead)
 	if l.body < minBody {
 		return nil, fmt.Errorf("%w: blocks of %d slots of %d bytes", ErrLayout, l.slots, l.slot)
 	}
@@ -72,6 +72,15 @@ func (l *layout) need(n int) int {
 		return 1
 	}
 	return 1 + (n-l.slot+l.slot-2)/(l.slot-1)
+}
+
+// unseen is how many slots behind a whole record a cut can have touched that read
+// erased all the same: one, or two where a slot holds a record.
+func (l *layout) unseen() int {
+	if l.need(0) == 1 {
+		return 2
+	}
+	return 1
 }
 
 // room is how many bytes of record fit in n slots.

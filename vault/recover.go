@@ -1,6 +1,11 @@
 package vault
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/nanolock/nanolock/nvm"
+)
 
 // recovery is what an unclean start does before it shows anything.
 type recovery struct {
@@ -22,39 +27,58 @@ func (j *journal) recover(f *found) error {
 }
 
 // retireTo is the slot behind the last that a cut can have touched: the last that
-// is not erased, and the next, which may only read so.
+// is not erased, and the next, which may only read so. Where that next one can
+// have ended a record, an earlier start may have read it whole and been cut while
+// it retired the one behind: then that may only read erased as well. It goes no
+// further, as a slot is retired before the next is touched.
 func (j *journal) retireTo(f *found) int {
-	return max(f.last[f.best.block], f.best.next-1) + 2
+	next := f.best.next
+	end := max(f.last[f.best.block]+1, next)
+	if end > next {
+		return end + 2
+	}
+	return end + j.unseen()
 }
 
-// retire programs every bit of the slots behind the chain, so that none of them
-// ever reads as something else. Where that is forbidden, or leaves no room for
-// the decision, the block is abandoned: it is erased later, when the decision
-// stands elsewhere.
+// retire programs every bit of the slots behind the chain, one by one, so that none
+// of them reads as something else later. That is done even if the decision has to
+// go elsewhere for want of room, or the next start could take this block for clean,
+// and what was begun elsewhere would outrank it later. Where a second program is
+// forbidden the slots stay as they are.
 func (j *journal) retire(r *recovery) error {
 	c := r.found.best
-	r.slot = j.how.retireTo(j, r.found)
-	if !j.inPlace || r.slot+j.need(c.state.size())+j.tail > j.slots {
-		r.elsewhere = true
+	if !j.inPlace {
+		r.slot = max(r.found.last[c.block]+1, c.next)
 		return nil
 	}
-	for i := c.next; i < r.slot; i++ {
-		if err := j.retireSlot(c.block, i); err != nil {
-			r.elsewhere = true
-			return nil
-		}
+	r.slot = j.how.retireTo(j, r.found)
+	for i := c.next; i < min(r.slot, j.slots); i++ {
+		// One that refuses was programmed before; rewrite sees to it.
+		_ = j.retireSlot(c.block, i)
 	}
 	return nil
 }
 
 // rewrite writes the decision again: the record that carries it now may be one
-// that a cut left half way and that reads whole by chance.
+// that a cut left half way and that reads whole by chance. It goes into the same
+// block as long as there is room, as to go elsewhere takes an erase, and what is
+// erased may be the only settled copy. A slot that refuses was hit before and only
+// reads erased: the next may take it. Slots are tried without a gap, so whatever
+// hides among them stands in front of the decision, and in one block the last chain
+// counts.
 func (j *journal) rewrite(r *recovery) error {
 	st := r.found.best.state
-	if !r.elsewhere && j.snapshot(r.found.best.block, r.slot, st, st.encode(), false) == nil {
-		return nil
+	body, err := st.encode(), errVerify
+	for i := r.slot; !r.elsewhere && hitBefore(err) && i+j.need(len(body))+j.tail <= j.slots; i++ {
+		if err = j.snapshot(r.found.best.block, i, st, body, false); err == nil {
+			return nil
+		}
 	}
 	return j.how.rotate(j, st)
+}
+
+func hitBefore(err error) bool {
+	return errors.Is(err, nvm.ErrProgrammed) || errors.Is(err, errVerify)
 }
 
 // eraseOthers erases all but the active block, whatever they read as: a record

@@ -17,6 +17,8 @@ type chain struct {
 	block   int
 	next    int // the slot behind the last record
 	settled bool
+	head    int    // the slot where the last snapshot or delta begins
+	data    []byte // its slots, as they were read or written
 }
 
 // found is what a scan of all blocks saw. Every slot is read once, so that bits
@@ -48,17 +50,22 @@ type image struct {
 
 func (l *layout) read(block int) (*image, error) {
 	m := &image{data: make([]byte, l.slots*l.slot), lost: make([]bool, l.slots), last: -1}
+	for i := 0; i < l.slots; {
+		n, err := l.mem.ReadAt(m.data[i*l.slot:], l.off(block, i))
+		if i += min(max(n, 0)/l.slot, l.slots-i); err == nil {
+			break
+		}
+		if !errors.Is(err, nvm.ErrUncorrectable) || i == l.slots {
+			return nil, fmt.Errorf("vault: block %d slot %d: %w", block, i, err)
+		}
+		// n ends in front of the damaged unit; go on behind the slot that has it.
+		m.lost[i] = true
+		copy(m.data[i*l.slot:], l.full())
+		i++
+	}
 	blank := l.blank()
 	for i := range l.slots {
-		p := m.data[i*l.slot : (i+1)*l.slot]
-		_, err := l.mem.ReadAt(p, l.off(block, i))
-		switch {
-		case errors.Is(err, nvm.ErrUncorrectable):
-			m.lost[i], m.last = true, i
-			copy(p, l.full())
-		case err != nil:
-			return nil, fmt.Errorf("vault: block %d slot %d: %w", block, i, err)
-		case !bytes.Equal(p, blank):
+		if p := m.data[i*l.slot : (i+1)*l.slot]; m.lost[i] || !bytes.Equal(p, blank) {
 			m.last = i
 		}
 	}
@@ -87,10 +94,14 @@ func (j *journal) scan() (*found, error) {
 			return nil, err
 		}
 	}
+	if f.best != nil {
+		f.best.data = bytes.Clone(f.best.data) // and not the whole block
+	}
 	return f, nil
 }
 
-// follow finds the chains of one block.
+// follow finds the chains of one block. The last one counts, whatever its
+// sequence: what a recovery could not retire stands in front of what it wrote.
 func (j *journal) follow(f *found, block int, m *image) error {
 	var c *chain
 	for i := 0; i <= m.last; {
@@ -116,15 +127,19 @@ func (j *journal) follow(f *found, block int, m *image) error {
 		default:
 			c = next
 			c.block, c.next = block, i
-			if f.best == nil || c.seq >= f.best.seq {
-				f.best = c
+			if r.kind != typeSettled {
+				c.head, c.data = int(r.slot), m.data[int(r.slot)*j.slot:i*j.slot]
 			}
 		}
+	}
+	if c != nil && (f.best == nil || c.seq >= f.best.seq) {
+		f.best = c
 	}
 	return nil
 }
 
-// extend returns the chain c with r, nil if r does not continue it.
+// extend returns the chain c with r, which is c itself, changed, unless r begins
+// one; nil if r does not continue it, and then c is as it was.
 func (j *journal) extend(c *chain, r *record) (*chain, error) {
 	switch {
 	case r.version > j.how.version || r.kind < typeSnapshot || r.kind > typeSettled:
@@ -137,17 +152,16 @@ func (j *journal) extend(c *chain, r *record) (*chain, error) {
 		if r.seq != c.seq {
 			return nil, nil
 		}
-		next := *c
-		next.settled = true
-		return &next, nil
+		c.settled = true
+		return c, nil
 	case r.seq != c.seq+1:
 		return nil, nil
 	}
-	next := &chain{version: c.version, state: c.state.clone(), seq: r.seq, tag: r.tag}
-	if err := next.state.patch(r.version, r.body); err != nil {
+	if err := c.state.patch(r.version, r.body); err != nil {
 		return nil, err
 	}
-	return next, nil
+	c.seq, c.tag, c.settled = r.seq, r.tag, false
+	return c, nil
 }
 
 // parse looks for a record that begins at a slot. nil: there is none of this

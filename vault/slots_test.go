@@ -224,7 +224,7 @@ func TestEntriesCutShort(t *testing.T) {
 	p := v.Snapshot().s.encode()
 	whole := 0
 	for n := range p {
-		switch err := (state{}).patch(p[:n:n]); {
+		switch err := (state{}).patch(Version, p[:n:n]); {
 		case err == nil:
 			whole++
 		case !errors.Is(err, ErrVersion):

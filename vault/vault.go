@@ -46,10 +46,11 @@ func newVault(mem nvm.NVM, key [32]byte, o Options) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{j: &journal{layout: l, seal: newSealer(key), epoch: o.Epoch, how: standard()}, anchor: o.Anchor}
+	v := &Vault{j: &journal{layout: l, epoch: o.Epoch, how: standard()}, anchor: o.Anchor}
 	if o.how != nil {
 		v.j.how = *o.how
 	}
+	v.j.seal = v.j.how.seal(key)
 	if v.limits, err = newLimits(l.body, o.Intent); err != nil {
 		return nil, err
 	}
@@ -200,6 +201,9 @@ func (v *Vault) commit(changes []Change) error {
 	if len(body) == 0 {
 		return nil
 	}
+	if err := v.mine(len(body)); err != nil {
+		return err
+	}
 	if err := v.j.commit(next, body); err != nil {
 		v.refuse = fmt.Errorf("%w: %w", ErrUncertain, err)
 		return v.refuse
@@ -213,6 +217,12 @@ func (v *Vault) Settle(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err := v.writable(ctx); err != nil {
+		return err
+	}
+	if v.j.at.settled {
+		return nil
+	}
+	if err := v.mine(0); err != nil {
 		return err
 	}
 	if err := v.j.settle(); err != nil {
@@ -231,9 +241,19 @@ func (v *Vault) Close() error {
 		return nil
 	}
 	var err error
-	if v.refuse == nil {
-		err = v.j.settle()
+	if v.refuse == nil && !v.j.at.settled {
+		if err = v.mine(0); err == nil {
+			err = v.j.settle()
+		}
 	}
 	v.j, v.refuse, v.pending = nil, ErrClosed, false
 	return err
+}
+
+// Abandon ends the vault as it is and writes nothing: for who is about to make
+// another one in its place, or has.
+func (v *Vault) Abandon() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.j, v.refuse, v.pending = nil, ErrClosed, false
 }

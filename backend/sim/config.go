@@ -145,6 +145,7 @@ type part struct {
 	step    int64              // bytes in one program operation
 	page    int64              // what NOP and F2 count by
 	blank   byte               // Geometry.Erased; planes hold content XOR blank, so that zero is erased
+	blanks  chunk              // filled with blank
 	factory map[int64]struct{} // F16: offsets of blocks bad from the factory
 }
 
@@ -156,6 +157,7 @@ func newPart(c Config) (*part, error) {
 	c.Timing.Erase = slices.Clone(c.Timing.Erase)
 	c.Faults.Rules = slices.Clone(c.Faults.Rules)
 	p := &part{Config: c, step: stepOf(c.Geometry), blank: c.Geometry.Erased}
+	fill(p.blanks[:], p.blank)
 	p.page = p.step
 	p.factory = factoryBad(p)
 	return p, nil

@@ -44,10 +44,11 @@ func newMedium(p *part) medium {
 }
 
 func (m *medium) clone() medium {
+	a, b := new(owner), new(owner)
 	return medium{
-		part: m.part, cell: m.cell.clone(), weak: m.weak.clone(), flip: m.flip.clone(),
-		stuck: m.stuck.clone(), used: m.used.clone(), count: m.count.clone(),
-		poison: m.poison.clone(), blocks: m.blocks.clone(),
+		part: m.part, cell: m.cell.clone(a, b), weak: m.weak.clone(a, b), flip: m.flip.clone(a, b),
+		stuck: m.stuck.clone(a, b), used: m.used.clone(a, b), count: m.count.clone(a, b),
+		poison: m.poison.clone(a, b), blocks: m.blocks.clone(a, b),
 	}
 }
 
@@ -69,9 +70,13 @@ type window struct {
 	cell, weak, flip []byte
 }
 
-func (m *medium) load(s nvm.Span) window {
+func newWindow(s nvm.Span) window {
 	buf := make([]byte, 3*s.Len)
-	w := window{s, buf[:s.Len], buf[s.Len : 2*s.Len], buf[2*s.Len:]}
+	return window{s, buf[:s.Len], buf[s.Len : 2*s.Len], buf[2*s.Len:]}
+}
+
+func (m *medium) load(s nvm.Span) window {
+	w := newWindow(s)
 	m.cell.read(w.cell, s.Off)
 	m.weak.read(w.weak, s.Off)
 	m.flip.read(w.flip, s.Off)

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
-	"hash/fnv"
+	"math/bits"
 	"slices"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -126,26 +126,38 @@ func (f *Flash) spoil(off int64, damage func(*medium)) error {
 func (f *Flash) Fingerprint() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h := fnv.New64a()
+	var h uint64
 	for i, p := range []*plane{&f.m.cell, &f.m.weak, &f.m.flip, &f.m.stuck, &f.m.used, &f.m.count, &f.m.poison} {
 		p.each(func(at int64, c *chunk) {
-			if zero(c[:]) {
-				return // the same as never written
+			if *c != zeros { // else the same as never written
+				h = fold(h^uint64(i), uint64(at))
+				for k := 0; k < chunkSize; k += 16 {
+					h = fold(h^binary.LittleEndian.Uint64(c[k:]), binary.LittleEndian.Uint64(c[k+8:]))
+				}
 			}
-			h.Write(binary.BigEndian.AppendUint64([]byte{byte(i)}, uint64(at)))
-			h.Write(c[:])
 		})
 	}
 	f.m.blocks.each(func(at int64, b *block) {
-		if b.top == 0 && !b.grown {
-			return
+		if b.top != 0 || b.grown {
+			h = fold(h^uint64(at), mix(uint64(b.top)))
 		}
-		k := binary.BigEndian.AppendUint64([]byte{0xFF}, uint64(at))
-		k = binary.BigEndian.AppendUint64(k, uint64(b.top))
 		if b.grown {
-			k = append(k, 1)
+			h = fold(h, 1)
 		}
-		h.Write(k)
 	})
-	return h.Sum64()
+	return mix(h)
+}
+
+// fold takes a word into a hash, by one multiplication to 128 bits.
+func fold(h, word uint64) uint64 {
+	hi, lo := bits.Mul64(h^0x9E3779B97F4A7C15, word^0xD1B54A32D192ED03)
+	return hi ^ lo
+}
+
+// Unstable tells whether the part holds bits that the World decides about. If it
+// does not, all worlds read the same.
+func (f *Flash) Unstable() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.m.weak.zero(0, f.part.Geometry.Size)
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/nanolock/nanolock/nvm"
 )
@@ -69,7 +70,7 @@ func (o *Operation) Before() *Flash {
 }
 
 // String is the common beginning of the ids of its torn states.
-func (o *Operation) String() string { return fmt.Sprintf("%d.%v", o.index, o.kind) }
+func (o *Operation) String() string { return strconv.FormatUint(o.index, 10) + "." + o.kind.String() }
 
 // SetHook has h called before each operation, with no lock held: h may use the
 // part, and enumerate what a cut would leave with Operation.Torn. While a hook is

@@ -217,7 +217,7 @@ func TestTree(t *testing.T) {
 		switch r.IntN(10) {
 		case 0:
 			if len(all) < 20 {
-				c := pair{p.t.clone(), map[int64]int{}}
+				c := pair{p.t.clone(new(owner), new(owner)), map[int64]int{}}
 				for k, v := range p.m {
 					c.m[k] = v
 				}

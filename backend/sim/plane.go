@@ -9,7 +9,7 @@ type plane struct{ tree[chunk] }
 
 func newPlane(n int64) plane { return plane{newTree[chunk]((n + chunkSize - 1) / chunkSize)} }
 
-func (p *plane) clone() plane { return plane{p.tree.clone()} }
+func (p *plane) clone(mine, theirs *owner) plane { return plane{p.tree.clone(mine, theirs)} }
 
 // pieces cuts [off, off+n) at the borders of chunks.
 func pieces(off, n int64, f func(index, lo, hi, at int64)) {
@@ -27,13 +27,16 @@ func (p *plane) read(dst []byte, off int64) {
 		clear(dst)
 		return
 	}
-	pieces(off, int64(len(dst)), func(i, lo, hi, at int64) {
-		if c := p.get(i); c != nil {
-			copy(dst[at:], c[lo:hi])
+	for len(dst) > 0 {
+		lo := off % chunkSize
+		n := min(int64(len(dst)), chunkSize-lo)
+		if c := p.get(off / chunkSize); c != nil {
+			copy(dst, c[lo:lo+n])
 		} else {
-			clear(dst[at : at+hi-lo])
+			clear(dst[:n])
 		}
-	})
+		dst, off = dst[n:], off+n
+	}
 }
 
 // at returns the byte at off.
@@ -74,11 +77,31 @@ func (p *plane) wipe(off, n int64) {
 	})
 }
 
+var zeros chunk
+
+// zero tells whether p is all zero.
 func zero(p []byte) bool {
-	for _, b := range p {
-		if b != 0 {
+	for len(p) > chunkSize {
+		if string(p[:chunkSize]) != string(zeros[:]) {
 			return false
 		}
+		p = p[chunkSize:]
+	}
+	return string(p) == string(zeros[:len(p)])
+}
+
+// zero tells whether [off, off+n) is all zero.
+func (p *plane) zero(off, n int64) bool {
+	if p.empty() {
+		return true
+	}
+	for n > 0 {
+		lo := off % chunkSize
+		k := min(n, chunkSize-lo)
+		if c := p.get(off / chunkSize); c != nil && !zero(c[lo:lo+k]) {
+			return false
+		}
+		off, n = off+k, n-k
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/subtle"
 	"math/bits"
 
 	"github.com/nanolock/nanolock/nvm"
@@ -53,17 +54,25 @@ func (m *medium) raw(dst []byte, off int64, e eye) {
 	if m.weak.empty() && m.flip.empty() && m.stuck.empty() {
 		return
 	}
-	n := len(dst)
-	buf := make([]byte, 3*n)
-	weak, flip, stuck := buf[:n], buf[n:2*n], buf[2*n:]
-	m.weak.read(weak, off)
-	m.flip.read(flip, off)
-	m.stuck.read(stuck, off)
-	for i, w := range weak {
-		if w != 0 {
-			dst[i] = dst[i]&^w | e.weak(off+int64(i))&w
+	for len(dst) > 0 {
+		at, lo := off/chunkSize, off%chunkSize
+		n := min(int64(len(dst)), chunkSize-lo)
+		if weak := m.weak.get(at); weak != nil {
+			for i, w := range weak[lo : lo+n] {
+				if w != 0 {
+					dst[i] = dst[i]&^w | e.weak(off+int64(i))&w
+				}
+			}
 		}
-		dst[i] = dst[i] ^ flip[i] | stuck[i]
+		if flip := m.flip.get(at); flip != nil {
+			subtle.XORBytes(dst[:n], dst[:n], flip[lo:lo+n])
+		}
+		if stuck := m.stuck.get(at); stuck != nil {
+			for i, s := range stuck[lo : lo+n] {
+				dst[i] |= s
+			}
+		}
+		dst, off = dst[n:], off+n
 	}
 }
 
@@ -82,38 +91,47 @@ func (m *medium) read(dst []byte, off int64, e eye) (n, corrected int, err error
 	} else if n, corrected, err = m.readUnits(dst, s, e); err != nil {
 		return n, corrected, err
 	}
-	if m.part.blank != 0 {
-		for i := range dst {
-			dst[i] ^= m.part.blank
-		}
-	}
+	m.finish(dst)
 	return len(dst), corrected, nil
 }
 
 func (m *medium) readUnits(dst []byte, s nvm.Span, e eye) (n, corrected int, err error) {
-	unit := make([]byte, m.part.ECC.Unit)
-	m.eachUnit(s, func(u nvm.Span) {
-		if err != nil {
-			return
+	var unit []byte
+	size := m.part.ECC.Unit
+	for at := s.Off - s.Off%size; at < s.End(); at += size {
+		u := nvm.Span{Off: at, Len: size}
+		in := u.Intersect(s)
+		if m.sane(u) {
+			m.cell.read(dst[n:n+int(in.Len)], in.Off)
+			n += int(in.Len)
+			continue
 		}
-		var k int
-		if k, err = m.decode(unit, u, e); err != nil {
+		if unit == nil {
+			unit = make([]byte, size)
+		}
+		k, err := m.decode(unit, u, e)
+		if err != nil {
 			m.finish(dst[:n])
-			return
+			return n, corrected, err
 		}
 		corrected += k
-		in := u.Intersect(s)
 		copy(dst[n:], unit[in.Off-u.Off:][:in.Len])
 		n += int(in.Len)
-	})
-	return n, corrected, err
+	}
+	return n, corrected, nil
 }
 
-// finish turns bits relative to erased into bytes, for the part of a read in
-// front of an error.
+// sane tells whether the unit u reads as it was written, so that ECC has nothing
+// to do.
+func (m *medium) sane(u nvm.Span) bool {
+	return m.poison.at(u.Off/u.Len) == 0 && m.weak.zero(u.Off, u.Len) &&
+		m.flip.zero(u.Off, u.Len) && m.stuck.zero(u.Off, u.Len)
+}
+
+// finish turns bits relative to erased into bytes.
 func (m *medium) finish(p []byte) {
-	for i := range p {
-		p[i] ^= m.part.blank
+	for m.part.blank != 0 && len(p) > 0 {
+		p = p[subtle.XORBytes(p, p, m.part.blanks[:]):]
 	}
 }
 

@@ -17,7 +17,11 @@ type tearing struct {
 }
 
 func newTearing(m *medium, o *Operation, draw stream) *tearing {
-	return &tearing{m: m, o: o, draw: draw, pre: m.load(o.span), w: m.load(o.span)}
+	t := &tearing{m: m, o: o, draw: draw, pre: m.load(o.span), w: newWindow(o.span)}
+	copy(t.w.cell, t.pre.cell)
+	copy(t.w.weak, t.pre.weak)
+	copy(t.w.flip, t.pre.flip)
+	return t
 }
 
 // done puts the content back, with what a torn operation leaves beside it: the
@@ -72,15 +76,12 @@ func (t *tearing) arrived(lo int64, now []byte) bool {
 	return string(now) == string(t.o.want[lo:lo+int64(len(now))])
 }
 
-// moving lists the bits that a program has to move, as numbers in the span.
-func (t *tearing) moving() (at []int) {
-	for i, want := range t.o.want {
-		b := t.w.inflight(t.m.part.Geometry.Program, i, want)
-		for ; b != 0; b &= b - 1 {
-			at = append(at, i*8+bits.TrailingZeros8(b))
-		}
+// moving is how many bits a program has to move.
+func (w *window) moving(class nvm.Program, want []byte) (n int) {
+	for i, b := range want {
+		n += bits.OnesCount8(w.inflight(class, i, b))
 	}
-	return at
+	return n
 }
 
 // settle programs the bits of mask for good.
@@ -99,12 +100,21 @@ func (t *tearing) between(lo, hi int) []byte {
 
 // onlyBit settles the k-th moving bit alone, or all but it.
 func (t *tearing) onlyBit(k int, allBut bool) {
-	at, mask := t.moving(), t.between(0, 0)
+	mask := t.between(0, 0)
 	if allBut {
 		fill(mask, 0xFF)
 	}
-	if k < len(at) {
-		mask[at[k]/8] ^= 1 << (at[k] % 8)
+	for i, want := range t.o.want {
+		b := t.w.inflight(t.m.part.Geometry.Program, i, want)
+		if n := bits.OnesCount8(b); k >= n {
+			k -= n
+			continue
+		}
+		for ; k > 0; k-- {
+			b &= b - 1
+		}
+		mask[i] ^= b & -b
+		break
 	}
 	t.settle(mask)
 }
@@ -190,14 +200,16 @@ const (
 // an erase have reached.
 func (t *tearing) reach(order int, n int64, f func(i int, mask byte)) {
 	size := t.w.span.Len
+	share := uint64(n * 256 / size) // of 256: eight draws to a word
 	for i := range t.w.cell {
 		at, mask := int64(i), byte(0)
 		switch {
 		case order == fromStart && at < n, order == fromEnd && at >= size-n:
 			mask = 0xFF
 		case order == anywhere:
+			draw := t.draw.next()
 			for bit := range 8 {
-				if t.draw.below(size) < n {
+				if draw>>(8*bit)&0xFF < share {
 					mask |= 1 << bit
 				}
 			}

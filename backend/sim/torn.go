@@ -126,7 +126,8 @@ func steps(o *Operation, full bool) []int {
 }
 
 func movingBits(o *Operation, full bool) []int {
-	return spread(0, len(newTearing(&o.pre.m, o, stream{}).moving()), sample, full)
+	w := o.pre.m.load(o.span)
+	return spread(0, w.moving(o.pre.part.Geometry.Program, o.want), sample, full)
 }
 
 func count(some, full int) func(*Operation, bool) []int {
@@ -218,7 +219,7 @@ func (o *Operation) Replay(id string) (*Flash, error) {
 }
 
 func (o *Operation) state(c class, arg int) TornState {
-	id := fmt.Sprintf("%v.%s.%d", o, c.name, arg)
+	id := o.String() + "." + c.name + "." + strconv.Itoa(arg)
 	return TornState{id, c.fault, func() *Flash { return o.leave(c, arg) }}
 }
 

@@ -4,8 +4,8 @@ package sim
 // clone is one struct, a write copies the path to what it touches. What was
 // never written costs nothing, so a chip of 64 MiB starts at zero bytes.
 //
-// Nodes carry the owner that may change them in place; clone gives both sides a
-// new one. A tree is guarded by the lock of the Flash it belongs to; nodes that
+// Nodes carry the owner that may change them in place; a clone gives both sides a
+// new one, which all trees of one medium share. A tree is guarded by the lock of the Flash it belongs to; nodes that
 // two trees share are never written again.
 type tree[T any] struct {
 	root  *node[T]
@@ -41,10 +41,11 @@ func newTree[T any](n int64) tree[T] {
 	return t
 }
 
-// clone returns a copy and makes t itself copy before it writes.
-func (t *tree[T]) clone() tree[T] {
-	t.own = new(owner)
-	return tree[T]{root: t.root, shift: t.shift, own: new(owner)}
+// clone returns a copy for the owner theirs and makes t itself, now of mine, copy
+// before it writes. Neither may own a node yet.
+func (t *tree[T]) clone(mine, theirs *owner) tree[T] {
+	t.own = mine
+	return tree[T]{root: t.root, shift: t.shift, own: theirs}
 }
 
 func (t *tree[T]) empty() bool { return t.root == nil }

@@ -103,6 +103,17 @@ func (a *app) emit(v any) {
 	_, _ = a.out.Write(b.Bytes())
 }
 
+// emitLine prints one JSON document of many, on a line of its own.
+func (a *app) emitLine(v any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // only our own types come here
+	}
+	_, _ = a.out.Write(b.Bytes())
+}
+
 func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
 
 // sticky remembers the first error of a writer, so that a full disk or a closed

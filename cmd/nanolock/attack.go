@@ -35,6 +35,10 @@ side. It prints what was tried, which rule refused it, and the digest of every
 protected region before and after. An oracle below the lock decides what got
 through; it shares no code with the lock. Exit code 0 only if nothing did.
 
+Then it attacks a whole device: a simulated one, with an owner and orders, whose
+messages, flash, power and anchor are in an attacker's hands. For that neither
+your policy nor your image is needed.
+
 Without flags the policy and the image of a router are used that are built in.
 With an image alone, a policy is made from the flash map found in it, or the
 whole image is protected. Your files are only read.`,
@@ -71,23 +75,29 @@ func attackNames() (names []string) {
 	for _, x := range attack.Catalogue() {
 		names = append(names, x.Name)
 	}
+	for _, x := range attack.DeviceCatalogue() {
+		names = append(names, x.Name)
+	}
 	return names
 }
 
-// chosen is the part of the catalogue that was asked for.
-func (r *assault) chosen() ([]attack.Attack, error) {
+// chosen are the parts of the two catalogues that were asked for: of attacks on
+// the lock, and of those on a device. Neither is nil.
+func (r *assault) chosen() (locks []attack.Attack, devices []attack.DeviceAttack, err error) {
 	if len(r.only) == 0 {
-		return attack.Catalogue(), nil
+		return attack.Catalogue(), attack.DeviceCatalogue(), nil
 	}
-	var out []attack.Attack
+	locks, devices = []attack.Attack{}, []attack.DeviceAttack{}
 	for _, name := range r.only {
-		x, ok := attack.Find(name)
-		if !ok {
-			return nil, usage("see nanolock attack --list", "no attack is called %q", name)
+		if x, ok := attack.Find(name); ok {
+			locks = append(locks, x)
+		} else if x, ok := attack.FindDevice(name); ok {
+			devices = append(devices, x)
+		} else {
+			return nil, nil, usage("see nanolock attack --list", "no attack is called %q", name)
 		}
-		out = append(out, x)
 	}
-	return out, nil
+	return locks, devices, nil
 }
 
 // outcome is a run and all that its report needs.
@@ -133,7 +143,7 @@ func (o *outcome) add(rep *attack.Report, m *memory) {
 }
 
 func (a *app) attack(c *cobra.Command, r *assault) error {
-	attacks, err := r.chosen()
+	attacks, devices, err := r.chosen()
 	if err != nil {
 		return err
 	}
@@ -149,7 +159,7 @@ func (a *app) attack(c *cobra.Command, r *assault) error {
 	if err != nil {
 		return err
 	}
-	bar := a.newProgress(len(attacks))
+	bar := a.newProgress(len(attacks)+len(devices), "opening the copy")
 	defer bar.done()
 	start := time.Now()
 	o := &outcome{target: t}
@@ -162,6 +172,13 @@ func (a *app) attack(c *cobra.Command, r *assault) error {
 		}
 		o.add(rep, m)
 	}
+	results, err := attack.RunDevice(c.Context(), attack.DeviceConfig{Attacks: devices, Progress: func(done, _ int, name string) {
+		bar.step(len(attacks)+done, len(attacks)+len(devices), name)
+	}})
+	if err != nil {
+		return runError(err, t)
+	}
+	o.report.Results = append(o.report.Results, results...)
 	o.took = time.Since(start)
 	bar.done()
 	if a.json {
@@ -193,6 +210,9 @@ func runError(err error, t *target) error {
 
 func (a *app) listAttacks(c *cobra.Command) error {
 	list := attack.Catalogue()
+	for _, x := range attack.DeviceCatalogue() {
+		list = append(list, x.Attack)
+	}
 	if a.json {
 		a.emit(struct {
 			document

@@ -123,6 +123,22 @@ func TestAttackJSON(t *testing.T) {
 	}
 }
 
+// Attacks on a device take neither policy nor image from the caller, and stand in
+// the same report.
+func TestAttackDevice(t *testing.T) {
+	rep := attackJSON(t, exitOK, "--policy", "testdata/small.yaml", "--memory", "sim", "--only", "order-replayed,raw-overwrite,anchor-reset")
+	var got []string
+	for _, x := range rep.Report.Results {
+		got = append(got, x.Name+" "+x.Verdict)
+	}
+	if want := "raw-overwrite held, order-replayed held, anchor-reset held"; strings.Join(got, ", ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if r := do("attack", "--list"); !strings.Contains(r.out, "withheld orders") || !strings.Contains(r.out, "order-replayed") {
+		t.Errorf("the list has no attacks on devices: %s", r.out)
+	}
+}
+
 func TestAttackList(t *testing.T) {
 	r := do("attack", "--list")
 	if r.code != 0 || strings.Count(r.out, "\n") < 50 || !strings.Contains(r.out, "trickboot") {

@@ -25,12 +25,12 @@ var exitCodes = []struct {
 	kind, text string
 }{
 	{exitOK, "ok", "all is well: the policy is valid, nothing got through"},
-	{exitFindings, "findings", "lint has something to say, an attack got through, an answer was not the expected one"},
+	{exitFindings, "findings", "lint has something to say, an attack got through, an answer was not the expected one, a device or report is not as it should be"},
 	{exitUsage, "usage", "a command, flag or argument that does not exist or does not fit"},
-	{exitInput, "input", "a policy, image, flash map or key was read and cannot be right"},
+	{exitInput, "input", "a policy, image, flash map, key or order was read and cannot be right, or a device refuses it"},
 	{exitIO, "io", "a file could not be read or written: missing, there already, locked, a directory, a pipe"},
 	{exitInternal, "internal", "a bug in nanolock; please report it"},
-	{exitInterrupted, "interrupted", "stopped by Ctrl-C or SIGTERM; nothing was changed"},
+	{exitInterrupted, "interrupted", "stopped by Ctrl-C or SIGTERM; nothing was changed, or the same command goes on"},
 }
 
 func kindOf(code int) string {

@@ -109,8 +109,8 @@ func readImage(path string) ([]byte, error) {
 	return b, err
 }
 
-// readPolicy reads a policy file, or standard input for "-". Faults name their
-// lines.
+// readPolicy reads a policy file, or standard input for "-": YAML, or the CBOR that
+// devices read. Faults name their lines.
 func (a *app) readPolicy(path string) (*policy.Policy, error) {
 	var text []byte
 	var err error
@@ -121,6 +121,13 @@ func (a *app) readPolicy(path string) (*policy.Policy, error) {
 		}
 	} else if text, err = readFile(path, policyfile.MaxFile); err != nil {
 		return nil, err
+	}
+	if len(text) > 0 && text[0]>>5 == 5 { // a CBOR map, and no text: what devices read
+		p := new(policy.Policy)
+		if err := p.UnmarshalBinary(text); err != nil {
+			return nil, badInput(path, err, "")
+		}
+		return p, nil
 	}
 	p, err := policyfile.Parse(text)
 	if err != nil {

@@ -153,7 +153,7 @@ func (a *app) printVerdict(o *outcome) {
 	for i := range rep.Results {
 		tried, refused = tried+rep.Results[i].Tried, refused+rep.Results[i].Refused
 	}
-	sum := fmt.Sprintf("%d held, %d got through, %d did not apply; %d accesses tried, %d refused, in %s",
+	sum := fmt.Sprintf("%d held, %d got through, %d did not apply; %d accesses and messages tried, %d refused, in %s",
 		rep.Count(attack.Held), rep.Count(attack.Beaten), rep.Count(attack.NotApplicable), tried, refused, round(o.took))
 	switch {
 	case rep.Count(attack.Beaten) > 0:

@@ -13,13 +13,13 @@ type progress struct {
 	width int
 }
 
-func (a *app) newProgress(total int) *progress {
+func (a *app) newProgress(total int, first string) *progress {
 	width, tty := terminal(a.err)
 	if !tty || a.env("TERM") == "dumb" {
 		return &progress{}
 	}
 	p := &progress{w: a.err, width: max(width, 40), style: a.style}
-	p.step(0, total, "opening the copy")
+	p.step(0, total, first)
 	return p
 }
 

@@ -11,15 +11,18 @@ import (
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nanolock",
-		Short: "Check, draw and attack the policy of a flash",
+		Short: "Policies, attacks, keys, orders and devices, at a desk",
 		Long: `nanolock guards the flash of a device: every read, program and erase passes a
-policy. This command works on policies and images at a desk. It never changes an
-image: what it attacks is a copy.`,
+policy, and the policy follows the signed orders of the device's owner. This command
+works at a desk, with files. What it attacks or inspects is a copy; provision, status,
+order apply and decommission start the device of an image, which writes to it.`,
 		Example: `  nanolock attack                                   the catalogue against a built-in example
   nanolock policy import --mtdparts "$(cat /proc/cmdline)" --size 16MiB --granule 64KiB
   nanolock policy lint router.yaml
   nanolock map router.yaml --svg flash-map.svg
   nanolock keygen alice                             a key for an owner, under a passphrase
+  nanolock provision --policy router.yaml --image flash.bin --create --owner-key alice.key
+  nanolock order new lifecycle --state deployed --status now.json
   nanolock attack --policy router.yaml --image dump.bin`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -52,7 +55,8 @@ image: what it attacks is a copy.`,
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand(), a.keygenCommand(), a.keyCommand())
+	add("work", a.attackCommand(), a.policyCommand(), a.mapCommand(), a.keygenCommand(), a.keyCommand(),
+		a.provisionCommand(), a.statusCommand(), a.orderCommand(), a.reportCommand(), a.inspectCommand(), a.decommissionCommand())
 	add("more", a.versionCommand(), a.completionCommand(root))
 	root.SetHelpCommandGroupID("more")
 	root.AddCommand(exitCodesTopic(), jsonTopic())
@@ -112,6 +116,24 @@ happens. Fields keep their names and meaning; new ones may be added.
   attack          held, counts, policy, image, memory, size, notes, took, report
   keygen          name, development, suite, id, thumbprints, public, files, protected
   key show        file, name, development, suite, id, thumbprints, public
+  provision       one document a line and unit: device, image, policy, version, state,
+                  before, seconds, or error, code, hint; --ids: device, image
+  status          device, state, epoch, policy, healthy, health: [{name, text, do, bad}],
+                  why, sessions, anchor, vault, audit, authorities: [{name, threshold,
+                  keys, fresh: {class: {counter, challenge}}}]
+  order new       orders: [{file, device, digest}]
+  order sign, merge, attach   file, digest, added
+  order tbs       file, halves: [{half, alg, bytes}]
+  order batch     file, orders, root
+  order split     files
+  order show      file, form, digest, order, threshold, signers, unknown, missing,
+                  verified, why, [count, root, index, orders]
+  order apply     file, kind, device, digest, code, state, epoch, [wrote, report]
+  report verify   file, verified, good, why, device, state, epoch, policy, seq, uptime,
+                  nonce, denied, anchored, health, measurements, [certificate]
+  inspect         file, size, vault, policy_from, regions, documents, keys, notes,
+                  [state, audit, certificate]
+  decommission    as report verify, of the certificate
   attack --list   attacks: [{name, title, cwe, case, family}]
   version         version, go, revision
   completion      shell, script

@@ -39,11 +39,11 @@ type Config struct {
 	Policy   func(*policy.Policy) // changes it before it is signed
 	Device   device.Config        // Vault, Tick and Rand are the rig's
 	Blank    bool                 // do not provision
-	Keystore keystore.Keystore    // nil: one in software, with Latch and Anchor of the rig
 
-	// Reopen opens the device's keystore at each start instead; (nil, nil) if it
-	// cannot be opened.
-	Reopen func() (keystore.Keystore, error)
+	// Keystore opens the device's at each start; (nil, nil) if it cannot be opened.
+	// nil is one in software, with Latch and Anchor.
+	Keystore func() (keystore.Keystore, error)
+	Light    bool // an identity of Ed25519 alone, for devices that start by the thousand
 }
 
 // Rig is a device with everything around it.
@@ -119,19 +119,26 @@ func (r *Rig) memory() error {
 
 // openKeys opens the device's keystore again, as a start does.
 func (r *Rig) openKeys() error {
-	ks, err := r.Config.Keystore, error(nil)
-	switch {
-	case r.Reopen != nil:
-		ks, err = r.Reopen()
-	case ks == nil:
-		c := &soft.Config{Latch: r.Latch}
-		if r.Anchor != nil {
-			c.Anchor = r.Anchor
+	if r.Keystore != nil {
+		ks, err := r.Keystore()
+		if err != nil {
+			return err
 		}
-		ks, err = soft.Supply(r.secret[:], c)
+		return r.use(ks)
 	}
-	if err != nil {
-		return err
+	c := &soft.Config{Latch: r.Latch}
+	if r.Anchor != nil {
+		c.Anchor = r.Anchor
+	}
+	var ks keystore.Keystore
+	if r.Light {
+		ks = newLight(r.secret, r.Latch, r.Anchor)
+	} else {
+		own, err := soft.Supply(r.secret[:], c)
+		if err != nil {
+			return err
+		}
+		ks = own
 	}
 	return r.use(ks)
 }

@@ -1,5 +1,0 @@
-package vault
-
-import "errors"
-
-var ErrElsewhere = errors.New("x")
