@@ -184,7 +184,7 @@ func scenarios() []scenario {
 		{name: "provision", blank: true, build: func(s *stage) error {
 			msg, err := s.FirstPolicy()
 			provision := func(w *world, _ *device.Device) error {
-				d, err := device.Provision(ctx, w.flash, w.chip, msg, s.e.config)
+				d, err := device.Provision(ctx, w.front(), w.chip, msg, s.e.config)
 				if err != nil {
 					return err
 				}

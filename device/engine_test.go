@@ -15,8 +15,17 @@ import (
 // world is all that outlives a power cut, with what had left the device before.
 type world struct {
 	flash *sim.Flash
+	mem   nvm.NVM // what stands in front of flash; nil: nothing does
 	chip  *chip
 	out   outside
+}
+
+// front is the memory as a device gets it.
+func (w *world) front() nvm.NVM {
+	if w.mem != nil {
+		return w.mem
+	}
+	return w.flash
 }
 
 // outside is what others have seen.

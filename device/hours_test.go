@@ -104,7 +104,7 @@ func TestUsageLasts(t *testing.T) {
 
 // TestBudget: what is anchored while the budget lasts is a quarter of a day at a
 // start and a day's in a day; root orders are anchored always.
-func TestBudget(t *testing.T) {
+func TestBudgetByTheHour(t *testing.T) {
 	r := deployed(t, rig.Config{Budget: keystore.Budget{PerDay: 8}})
 	steps := func(n int) int {
 		was := r.Anchor.Steps()

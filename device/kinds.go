@@ -49,6 +49,12 @@ func (d *Device) keep(ctx context.Context, msg []byte) (document, error) {
 	if len(msg) > d.copies.Cap() {
 		return doc, fmt.Errorf("%w: the policy order has %d bytes, a copy holds %d", ErrFull, len(msg), d.copies.Cap())
 	}
+	// Another process may have put the set in force that this one takes for free.
+	if d.vault != nil && !d.degraded() {
+		if err := d.vault.Alone(ctx); err != nil {
+			return doc, d.commitFailed(err)
+		}
+	}
 	if err := d.copies.Put(ctx, int(doc.set), msg); err != nil {
 		return doc, fmt.Errorf("device: copies: %w", err)
 	}

@@ -49,6 +49,11 @@ func (d *Device) orphaned(ctx context.Context) (*orphan, error) {
 	if errors.Is(err, vault.ErrBlank) || errors.Is(err, vault.ErrForeign) {
 		return nil, nil
 	}
+	// A Provision that was cut and begun again leaves pieces of the first epoch. Who
+	// made the same of a vault that was owned could as well have erased it.
+	if errors.Is(err, vault.ErrLost) && epoch <= firstEpoch {
+		return nil, nil
+	}
 	if err != nil && epoch == 0 {
 		return nil, err
 	}

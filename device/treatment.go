@@ -41,8 +41,8 @@ var treatment = map[order.Kind]struct {
 	order.Time:      {never, unanchored, "nothing: the time is asked for anew"},
 }
 
-// anchors tells whether the record of kind k goes through the anchor now. A vault
-// that was not anchored when it was made, for lack of one, stays so.
+// anchors tells whether the record of kind k goes through the anchor now. Where there
+// is one, a vault that was never anchored is refused at the start: see openVault.
 func (d *Device) anchors(k order.Kind) bool {
 	if _, on := d.vault.Snapshot().Anchored(); !on {
 		return false

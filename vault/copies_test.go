@@ -129,36 +129,39 @@ func TestCopiesCuts(t *testing.T) {
 	old, oldSum := document(90, 1)
 	fresh, freshSum := document(100, 2)
 	for _, p := range copyParts() {
-		for _, depth := range []int{1, 2} {
-			k := &cutter{tier: sim.T4, nested: sim.T4, every: 1009, loose: 101}
-			f := p.new(t)
-			if err := newCopies(t, f).Put(ctx, 0, old); err != nil {
-				t.Fatal(err)
-			}
-			var j judge
-			j = func(id string, f *sim.Flash, depth int) {
-				c := newCopies(t, f)
-				if doc, err := c.Get(ctx, 0, oldSum); err != nil || !bytes.Equal(doc, old) {
-					k.fault(id, "the named set: %v", err)
-				}
-				if depth > 0 {
-					k.watch(f, id+"/", depth, none, j)
-				}
-				err := c.Put(ctx, 1, fresh)
-				f.SetHook(nil)
-				if err != nil {
-					k.fault(id, "put behind the cut: %v", err)
-				}
-				k.present(id, f, 1, fresh, freshSum)
-			}
-			k.watch(f, "", depth, none, j)
-			if err := newCopies(t, f).Put(ctx, 1, fresh); err != nil {
-				t.Fatal(err)
-			}
-			f.SetHook(nil)
-			k.present("done", f.CutUnsynced(nil), 1, fresh, freshSum)
-			k.report(t, fmt.Sprintf("%s put, depth %d", p.name, depth))
+		k := &cutter{tier: sim.T4, nested: sim.T4}
+		if k.every, k.loose, k.thin = 307, 401, 5; long {
+			k.every, k.loose, k.thin = 1, 1, 1
+		} else if raceEnabled {
+			k.every, k.loose, k.thin = 4001, 1009, 211
 		}
+		f := p.new(t)
+		if err := newCopies(t, f).Put(ctx, 0, old); err != nil {
+			t.Fatal(err)
+		}
+		var j judge
+		j = func(id string, f *sim.Flash, depth int) {
+			c := newCopies(t, f)
+			if doc, err := c.Get(ctx, 0, oldSum); err != nil || !bytes.Equal(doc, old) {
+				k.fault(id, "the named set: %v", err)
+			}
+			if depth > 0 {
+				k.watch(f, id+"/", depth, none, j)
+			}
+			err := c.Put(ctx, 1, fresh)
+			f.SetHook(nil)
+			if err != nil {
+				k.fault(id, "put behind the cut: %v", err)
+			}
+			k.present(id, f, 1, fresh, freshSum)
+		}
+		k.watch(f, "", 2, none, j)
+		if err := newCopies(t, f).Put(ctx, 1, fresh); err != nil {
+			t.Fatal(err)
+		}
+		f.SetHook(nil)
+		k.present("done", f.CutUnsynced(nil), 1, fresh, freshSum)
+		k.report(t, p.name+" put")
 	}
 }
 
@@ -187,7 +190,7 @@ func TestCopiesRepairCuts(t *testing.T) {
 	doc, digest := document(90, 1)
 	for _, p := range copyParts() {
 		for copy := range int64(copiesPerSet) {
-			k := &cutter{tier: sim.T4, nested: sim.T4, every: 1009, loose: 101}
+			k := &cutter{tier: sim.T4, nested: sim.T4, every: 1009, loose: 401, thin: 3}
 			f := p.new(t)
 			c := newCopies(t, f)
 			if err := c.Put(ctx, 0, doc); err != nil {

@@ -2,8 +2,21 @@ package vault
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 )
+
+// Alone is ErrElsewhere if somebody else has written the journal, and nil if nobody
+// did, as far as a few reads can tell. It is for who writes something else of the
+// device's that the journal names.
+func (v *Vault) Alone(ctx context.Context) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.writable(ctx); err != nil {
+		return err
+	}
+	return v.mine(0)
+}
 
 // mine makes sure that nobody else wrote the journal since this vault read it or
 // wrote it last, as far as a few reads can tell, before it writes n bytes of body:

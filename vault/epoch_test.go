@@ -162,10 +162,10 @@ func TestNextEpochNested(t *testing.T) {
 	for _, p := range epochParts() {
 		for _, settled := range []bool{false, true} {
 			m := newMove()
-			if m.every, m.loose = 1009, 101; long {
-				m.every, m.loose = 1, 1
+			if m.every, m.loose, m.thin = 1009, 307, 5; long {
+				m.every, m.loose, m.thin = 1, 1, 1
 			} else if raceEnabled {
-				m.every, m.loose = 4001, 1009
+				m.every, m.loose, m.thin = 4001, 1009, 211
 			}
 			m.run(t, p.new(t), settled, 2)
 			m.report(t, fmt.Sprintf("%s settled=%v", p.name, settled))

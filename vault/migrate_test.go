@@ -160,7 +160,7 @@ func TestMigration(t *testing.T) {
 			case raceEnabled:
 				m.thin = 211
 			default:
-				depth, m.thin, m.every, m.loose = 2, 3, 1009, 101
+				depth, m.thin, m.every, m.loose = 2, 11, 307, 401
 			}
 			m.run(t, p.new(t), settled, depth)
 			m.report(t, fmt.Sprintf("%s settled=%v", p.name, settled))
