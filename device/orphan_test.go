@@ -10,8 +10,10 @@ import (
 	"github.com/nanolock/nanolock/device"
 	"github.com/nanolock/nanolock/internal/rig"
 	"github.com/nanolock/nanolock/keystore"
+	"github.com/nanolock/nanolock/nvm"
 	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
+	"github.com/nanolock/nanolock/vault"
 )
 
 // orphaned starts r with a latch that reads as never set, and sees that it is a lost
@@ -65,6 +67,13 @@ func TestOrphan(t *testing.T) {
 		is(t, "a stranger", stranger.Recover(policy.Deployed), order.ErrSignature)
 		r.Hire(order.Owner, must(rig.Person(r.Suite, "owner 0 0")))
 		is(t, "another state", r.Recover(policy.Manufacturing), device.ErrNotAllowed)
+		before := r.Flash.Fingerprint()
+		r.Latch.Fail(keystore.ErrBusy)
+		is(t, "a latch that does not answer", r.Recover(policy.Deployed), keystore.ErrBusy)
+		if r.Flash.Fingerprint() != before {
+			t.Error("the flash was touched before the latch was set")
+		}
+		r.Latch.Fail(nil)
 		ok(t, r.Recover(policy.Deployed))
 		for range 2 {
 			if s := r.Device.Status(); s.Degraded || s.OwnerEpoch != 3 || s.Health&^order.AuditBroken != order.WasRMA {
@@ -160,6 +169,16 @@ func TestOrphanNameless(t *testing.T) {
 	r.Epoch = 1
 	is(t, "provision", r.Provision(), device.ErrProvisioned)
 	ok(t, r.Open())
+	// Nor does a vault that names no policy at all.
+	ok(t, r.Device.Close())
+	key := must(r.Keys.Derive(ctx, "vault-mac"))
+	v, err := vault.Format(ctx, must(nvm.NewWindow(r.Mem, journalOf(r))), key, vault.Options{Epoch: 5})
+	ok(t, err)
+	ok(t, v.Close())
+	ok(t, r.Open())
+	if s := r.Device.Status(); !s.Degraded || !strings.Contains(s.Why[0], "epoch 5, which names no owner") {
+		t.Errorf("%+v", s)
+	}
 	// A keystore that does not derive tells nothing: not that the device is new either.
 	ok(t, r.Mem.Erase(at.Off, at.Len))
 	r.Config.Keystore = func() (keystore.Keystore, error) { return mute{r.Keys}, nil }
@@ -263,3 +282,27 @@ func TestAnchorReset(t *testing.T) {
 		ok(t, r.PutPolicy(r.NextPolicy(nil)))
 	}
 }
+
+// A flash that cannot be read does not say whether the device is new.
+func TestOrphanUnreadable(t *testing.T) {
+	r := deployed(t, rig.Config{})
+	r.Latch.Blank()
+	ok(t, r.Device.Close())
+	r.Device = nil
+	gone := errors.New("gone")
+	r.Mem = unreadable{r.Mem, gone}
+	is(t, "open", r.Open(), gone)
+	is(t, "provision", r.Provision(), gone)
+	r.Mem = r.Flash
+	ok(t, r.Open())
+	if s := r.Device.Status(); !s.Degraded {
+		t.Errorf("%+v", s)
+	}
+}
+
+type unreadable struct {
+	nvm.NVM
+	err error
+}
+
+func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
