@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"testing"
 
 	"github.com/nanolock/nanolock/backend/sim"
 	"github.com/nanolock/nanolock/device"
 	"github.com/nanolock/nanolock/internal/rig"
 	"github.com/nanolock/nanolock/nvm"
+	"github.com/nanolock/nanolock/order"
 	"github.com/nanolock/nanolock/policy"
 )
 
@@ -474,4 +476,21 @@ func spans(p *policy.Policy, names ...string) (s []nvm.Span) {
 		s = append(s, p.Region(n).Span)
 	}
 	return s
+}
+
+// provisioned is a deployed device with a history, closed: its flash and keystore.
+func provisioned(t testing.TB, c sim.Config, chip *chip) (*rig.Rig, *world, *device.Config) {
+	t.Helper()
+	f, err := sim.New(c)
+	ok(t, err)
+	r, err := rig.New(rig.Config{Memory: f, Keystore: opened(chip), Device: *device.Remember(&device.Config{})})
+	ok(t, err)
+	r.Flash = f
+	ok(t, r.Lifecycle(policy.Deployed))
+	ok(t, r.PutPolicy(r.NextPolicy(nil)))
+	_, _, err = r.Grant(order.Vendor, r.Whole("boot"))
+	ok(t, err)
+	ok(t, program(r.Device.Host(), make([]byte, max(256, len(page(r)))), r.Policy.Region("log").Span.Off))
+	ok(t, r.Device.Close())
+	return r, &world{flash: f.Clone(), chip: chip.clone()}, device.Remember(&device.Config{Vault: r.Policy.Area("vault").Span})
 }

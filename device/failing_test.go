@@ -1,3 +1,5 @@
+//go:build !race
+
 package device_test
 
 import (
@@ -70,9 +72,6 @@ func TestFailingFlash(t *testing.T) {
 				stride := 1
 				if mode.reads {
 					stride = 7
-				}
-				if raceEnabled {
-					stride *= 31
 				}
 				for k := 0; s.tire(t, w.clone(), mode, k); k += stride {
 				}

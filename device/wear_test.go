@@ -1,3 +1,5 @@
+//go:build !race
+
 package device_test
 
 import (
@@ -47,9 +49,6 @@ func TestWorstHost(t *testing.T) {
 	o := &tally{span: r.Policy.Area("vault").Span}
 	o.watch(w.flash)
 	resets := day
-	if raceEnabled {
-		resets = 500
-	}
 	start := w.flash.Fingerprint()
 	denied := 0
 	for range resets {
@@ -84,9 +83,6 @@ func TestBusiestHost(t *testing.T) {
 	r, w, config := provisioned(t, rig.NOR(), newChip("busy"))
 	const endurance = 100_000
 	now, days := uint64(0), uint64(30)
-	if raceEnabled {
-		days = 1
-	}
 	config.Tick = func() uint64 { return now }
 	o := &tally{span: r.Policy.Area("vault").Span}
 	o.watch(w.flash)

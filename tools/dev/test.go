@@ -25,7 +25,7 @@ func runTest(root string, _ []string) error {
 	if err != nil {
 		return err
 	}
-	flags := append(race, "-timeout=10m")
+	flags := append(race, "-timeout=25m")
 	if strict() {
 		flags = append(flags, "-count=1") // what an earlier run found is no proof
 	}
