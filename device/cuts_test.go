@@ -305,7 +305,7 @@ func scenarios() []scenario {
 		{name: "audit", build: func(s *stage) error {
 			s.e.same = true
 			s.do(func(_ *world, d *device.Device) error {
-				_, _ = d.Host().WriteAt(make([]byte, 256), 0)
+				_, _ = d.Host().WriteAt(make([]byte, 128), 0)
 				s.now += 4 * 3600
 				d.Poll(ctx)
 				s.now += 120

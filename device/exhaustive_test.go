@@ -12,7 +12,7 @@ import (
 // TestCuts: every kind of order, and whatever else changes durable state.
 func TestCuts(t *testing.T) {
 	total := runCuts(t, []int{0, 2}, func(e *engine) {
-		e.tier, e.nested, e.every, e.sparse = sim.T4, sim.T2, 400, 4
+		e.tier, e.nested, e.every, e.sparse = sim.T4, sim.T2, 800, 6
 		if e.fill > 0 {
 			e.sparse = 16 // the copies do not know how full the journal is
 		}

@@ -168,19 +168,19 @@ func TestCopiesCuts(t *testing.T) {
 func none() uint64 { return 0 }
 
 // present: both copies of a set are intact in every world.
-func (k *cutter) present(id string, f *sim.Flash, set int, doc []byte, digest [32]byte) {
+func (c *cutter) present(id string, f *sim.Flash, set int, doc []byte, digest [32]byte) {
 	for _, w := range sim.Worlds() {
 		g := f.Clone()
 		g.Reboot()
 		g.SetWorld(w)
-		c, err := NewCopies(g)
+		copies, err := NewCopies(g)
 		if err != nil {
-			k.fault(id, "%v", err)
+			c.fault(id, "%v", err)
 			return
 		}
 		for n := range copiesPerSet {
-			if got, err := c.read(set*copiesPerSet+n, &digest); err != nil || !bytes.Equal(got, doc) {
-				k.fault(id+"|"+w.String(), "copy %d of set %d: %v", n, set, err)
+			if got, err := copies.read(set*copiesPerSet+n, &digest); err != nil || !bytes.Equal(got, doc) {
+				c.fault(id+"|"+w.String(), "copy %d of set %d: %v", n, set, err)
 			}
 		}
 	}

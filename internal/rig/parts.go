@@ -9,7 +9,6 @@ import (
 	"github.com/nanolock/nanolock/cose"
 	"github.com/nanolock/nanolock/device"
 	"github.com/nanolock/nanolock/keystore"
-	"github.com/nanolock/nanolock/policy"
 )
 
 // What somebody needs who puts another device into the rig than the real one.
@@ -21,11 +20,6 @@ func (r *Rig) Parts() (keystore.Keystore, *device.Config, error) {
 		return nil, nil, err
 	}
 	return r.Keys, r.Settings(), nil
-}
-
-// PolicyOrder signs p by the people who are its owner.
-func (r *Rig) PolicyOrder(p *policy.Policy, epoch uint32, counter uint64) ([]byte, error) {
-	return r.PolicyOrder(p, epoch, counter)
 }
 
 // Clone is a rig in the same state that shares nothing with r that changes. It has

@@ -6,13 +6,11 @@ package rig
 import (
 	"context"
 	"crypto"
-	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/sha256"
 	"fmt"
-	"math/big"
 	"math/rand/v2"
 	"sync"
 
@@ -205,13 +203,7 @@ func Person(s cose.Suite, name string) (*cose.Signer, error) {
 }
 
 func p256(seed [32]byte) (*ecdsa.PrivateKey, error) {
-	k, err := ecdh.P256().NewPrivateKey(seed[:])
-	if err != nil {
-		return nil, err
-	}
-	pub := k.PublicKey().Bytes()
-	return &ecdsa.PrivateKey{D: new(big.Int).SetBytes(seed[:]), PublicKey: ecdsa.PublicKey{Curve: elliptic.P256(),
-		X: new(big.Int).SetBytes(pub[1:33]), Y: new(big.Int).SetBytes(pub[33:])}}, nil
+	return ecdsa.ParseRawPrivateKey(elliptic.P256(), seed[:])
 }
 
 // People are the signers of an authority.
